@@ -1,0 +1,1 @@
+//! Policy to tables: to be written.
