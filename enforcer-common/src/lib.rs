@@ -1,9 +1,36 @@
 //! What the kernel programs and the agent agree on.
 //!
 //! Everything that crosses the boundary between the two is defined here: map names and sizes
-//! (`abi`), keys and values (`address`, `rule_mask`, ...), the numbered reasons (`verdict`), and the
-//! decision itself (`decide`), which the kernel runs on maps and the agent runs on plain
-//! collections.
+//! ([`abi`]), keys and values, the numbered reasons ([`verdict`]), the packet parser ([`packet`])
+//! and the decision itself ([`decide`](mod@decide)), which the kernel runs on maps and the agent,
+//! `explain` and the tests run on plain collections.
+//!
+//! Rules of the boundary:
+//!
+//! - addresses and ports are big-endian byte arrays, so a key has no padding and no alignment;
+//! - masks, counters and times are `u64` in host order: both sides run on one machine;
+//! - no `bool`, `Option`, `usize` or enum crosses; padding is a named field and is zero;
+//! - a change of any layout here raises [`abi::ABI_VERSION`], which is part of the name of the
+//!   folder that maps are pinned in. Numbers of reasons and implicit rules are never reused.
+//!
+//! The surprising thing: IPv4 addresses are kept IPv4-mapped (`::ffff:a.b.c.d`) in one 16-byte
+//! key, which is sound because an IPv6 *packet* to such an address never reaches a table
+//! ([`verdict::Reason::MappedAddress`]).
 #![no_std]
 
+pub mod abi;
+pub mod address;
+pub mod connect;
+pub mod counter;
+pub mod decide;
+pub mod fragment;
+pub mod packet;
+pub mod rule_mask;
+pub mod settings;
 pub mod verdict;
+
+#[cfg(feature = "user")]
+mod pod;
+
+#[cfg(test)]
+extern crate std;

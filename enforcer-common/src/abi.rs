@@ -1,0 +1,75 @@
+//! Map names and sizes, and the version of all layouts.
+
+/// Raised with every change of a key, a value, a map's type or a number's meaning.
+pub const ABI_VERSION: u32 = 1;
+
+/// How many rules a node can have: the bits of a `RuleMask`.
+pub const MAX_RULES: usize = 512;
+
+/// Port planes in one bank of `PORT_CLASSES`: TCP, UDP, SCTP, and protocols by number.
+pub const PORT_PLANES: u32 = 4;
+
+/// Ports in a plane.
+pub const PORTS: usize = 65_536;
+
+/// Banks of the port tables; the low bit of the generation selects one.
+pub const BANKS: u32 = 2;
+
+/// Distinct sets of rules that the ports of one policy can have.
+pub const MAX_PORT_CLASSES: u32 = 8_192;
+
+/// How deep below the cgroup v2 root a workload is recognised. Kubernetes nests five levels.
+pub const MAX_CGROUP_DEPTH: usize = 12;
+
+/// Bytes in a page of the agent's document.
+pub const DOCUMENT_PAGE_BYTES: usize = 4_096;
+
+/// Pages of the agent's document.
+pub const DOCUMENT_PAGES: usize = 128;
+
+/// Bytes of a domain name in wire format (RFC 1035, 3.1), rounded up.
+pub const NAME_BYTES: usize = 256;
+
+/// Names of the maps, as in the program's object and under the folder of pins.
+pub mod map {
+    /// `u64`: the generation that packets are judged by; 0 until the first policy is in force.
+    pub const GENERATION: &str = "GENERATION";
+    /// [`crate::settings::Settings`] for each of two generations.
+    pub const SETTINGS: &str = "SETTINGS";
+    /// Addresses of domain names, with expiry.
+    pub const ADDRS: &str = "ADDRS";
+    /// Single addresses of CIDR rules.
+    pub const HOSTS: &str = "HOSTS";
+    /// Prefixes of CIDR rules.
+    pub const CIDRS: &str = "CIDRS";
+    /// Prefixes that address translation may rewrite.
+    pub const VIRTUAL: &str = "VIRTUAL";
+    /// Class of each port.
+    pub const PORT_CLASSES: &str = "PORT_CLASSES";
+    /// Rules of each class of ports.
+    pub const CLASS_MASKS: &str = "CLASS_MASKS";
+    /// Rules of each selected cgroup.
+    pub const WORKLOADS: &str = "WORKLOADS";
+    /// Trusted resolvers.
+    pub const RESOLVERS: &str = "RESOLVERS";
+    /// Datagrams whose first fragment passed.
+    pub const FRAGMENTS: &str = "FRAGMENTS";
+    /// Destinations that egress refused untranslated.
+    pub const REFUSED: &str = "REFUSED";
+    /// What each socket asked to connect to.
+    pub const SOCKETS: &str = "SOCKETS";
+    /// Packets and bytes of each rule.
+    pub const RULE_HITS: &str = "RULE_HITS";
+    /// Packets and bytes of each implicit rule.
+    pub const IMPLICIT_HITS: &str = "IMPLICIT_HITS";
+    /// Packets and bytes dropped for each reason.
+    pub const DROPS: &str = "DROPS";
+    /// Packets and bytes by verdict and family.
+    pub const TOTALS: &str = "TOTALS";
+    /// Text of the names that addresses were seen under.
+    pub const NAME_TEXT: &str = "NAME_TEXT";
+    /// What the agent says of itself and the policy.
+    pub const DOCUMENT: &str = "DOCUMENT";
+    /// Boot time of the agent's last sign of life.
+    pub const HEARTBEAT: &str = "HEARTBEAT";
+}

@@ -1,0 +1,34 @@
+//! Every promise to aya that a type is plain bytes.
+#![expect(unsafe_code, reason = "aya's Pod is an unsafe trait, and this is its one place")]
+
+use crate::{
+    address::Address,
+    connect::{RefusedEntry, RefusedKey},
+    counter::Hits,
+    fragment::{FragmentEntry, FragmentKey},
+    rule_mask::RuleMask,
+    settings::{AddressEntry, NameText, ResolverKey, Settings},
+};
+
+// SAFETY: sixteen bytes, every pattern valid.
+unsafe impl aya::Pod for Address {}
+// SAFETY: eight words, every pattern valid.
+unsafe impl aya::Pod for RuleMask {}
+// SAFETY: three words, every pattern valid.
+unsafe impl aya::Pod for Hits {}
+// SAFETY: integers and masks without padding (size asserted in `settings`).
+unsafe impl aya::Pod for Settings {}
+// SAFETY: integers and a mask without padding (size asserted in `settings`).
+unsafe impl aya::Pod for AddressEntry {}
+// SAFETY: bytes only (alignment asserted in `settings`).
+unsafe impl aya::Pod for ResolverKey {}
+// SAFETY: bytes only.
+unsafe impl aya::Pod for NameText {}
+// SAFETY: bytes only (alignment asserted in `fragment`).
+unsafe impl aya::Pod for FragmentKey {}
+// SAFETY: integers without padding (size asserted in `fragment`).
+unsafe impl aya::Pod for FragmentEntry {}
+// SAFETY: integers and bytes without padding (size asserted in `connect`).
+unsafe impl aya::Pod for RefusedKey {}
+// SAFETY: integers without padding (size asserted in `connect`).
+unsafe impl aya::Pod for RefusedEntry {}

@@ -1,0 +1,86 @@
+//! What one generation of the policy means, in one value.
+
+use crate::{address::Address, rule_mask::RuleMask};
+
+/// The part of the tables that a reload replaces as a whole: written to the idle one of two
+/// entries, then selected by the generation word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// The generation that this entry is for; an entry of another generation is not used.
+    pub generation: u64,
+    /// Union of the [`flag`]s.
+    pub flags: u32,
+    /// Which bank of the port tables.
+    pub bank: u32,
+    /// Rules in force.
+    pub active: RuleMask,
+    /// Rules that deny.
+    pub deny: RuleMask,
+    /// Rules that are for every workload.
+    pub everyone: RuleMask,
+}
+
+/// Bits of [`Settings::flags`].
+pub mod flag {
+    /// Verdicts are counted and not carried out.
+    pub const AUDIT: u32 = 1;
+    /// `HOSTS` is not empty.
+    pub const HOSTS: u32 = 1 << 1;
+    /// `CIDRS` is not empty.
+    pub const CIDRS: u32 = 1 << 2;
+    /// Some rule is for some workloads only.
+    pub const WORKLOADS: u32 = 1 << 3;
+    /// Some trusted resolver listens on another port than 53.
+    pub const RESOLVER_PORTS: u32 = 1 << 4;
+    /// The policy states which destinations are translated.
+    pub const VIRTUAL_STATED: u32 = 1 << 5;
+}
+
+impl Settings {
+    /// Whether `flag` is set.
+    #[inline(always)]
+    pub const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// An address that a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct AddressEntry {
+    /// Rules whose names gave the address.
+    pub rules: RuleMask,
+    /// Boot time in nanoseconds at which it stops counting.
+    pub expires_ns: u64,
+    /// Key of the newest name in `NAME_TEXT`.
+    pub name: u64,
+    /// Packets judged with it.
+    pub packets: u64,
+}
+
+/// A trusted resolver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct ResolverKey {
+    address: Address,
+    port_be: [u8; 2],
+    padding: [u8; 2],
+}
+
+impl ResolverKey {
+    /// The key of a server.
+    #[inline(always)]
+    pub const fn new(address: Address, port: u16) -> Self {
+        Self { address, port_be: port.to_be_bytes(), padding: [0; 2] }
+    }
+}
+
+/// A domain name in wire format, zero-filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct NameText(pub [u8; crate::abi::NAME_BYTES]);
+
+const _: () = assert!(size_of::<Settings>() == 16 + 3 * 64);
+const _: () = assert!(size_of::<AddressEntry>() == 64 + 24);
+const _: () = assert!(size_of::<ResolverKey>() == 20 && align_of::<ResolverKey>() == 1);
