@@ -1,0 +1,56 @@
+//! A socket buffer as bytes: the only file that reads packet memory.
+
+use aya_ebpf::programs::SkBuffContext;
+use enforcer_common::packet::Bytes;
+
+/// The loopback device has this index in every network namespace
+/// (`LOOPBACK_IFINDEX`, include/net/flow.h, 6.18).
+const LOOPBACK_IFINDEX: u32 = 1;
+
+/// The packet of a `cgroup_skb` program: its bytes begin at the network header.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffer<'a> {
+    ctx: &'a SkBuffContext,
+}
+
+impl<'a> Buffer<'a> {
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &'a SkBuffContext) -> Self {
+        Self { ctx }
+    }
+
+    /// Whether it leaves by the loopback device.
+    #[inline(always)]
+    pub(crate) fn is_loopback(self) -> bool {
+        // SAFETY: the kernel hands the program a valid context, and `ifindex` is readable in it.
+        let ifindex = unsafe { (*self.ctx.skb.skb).ifindex };
+        ifindex == LOOPBACK_IFINDEX
+    }
+
+    /// Packets on the wire: a GSO packet is cut into segments below this hook.
+    #[inline(always)]
+    pub(crate) fn packets(self) -> u64 {
+        // SAFETY: the kernel hands the program a valid context, and `gso_segs` is readable in it.
+        let segments = unsafe { (*self.ctx.skb.skb).gso_segs };
+        if segments == 0 { 1 } else { u64::from(segments) }
+    }
+}
+
+impl Bytes for Buffer<'_> {
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.ctx.len()
+    }
+
+    #[inline(always)]
+    fn ethertype(&self) -> u16 {
+        // SAFETY: the kernel hands the program a valid context, and `protocol` is readable in it.
+        let protocol = unsafe { (*self.ctx.skb.skb).protocol };
+        u16::from_be(protocol as u16)
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        self.ctx.load::<[u8; N]>(offset as usize).ok()
+    }
+}

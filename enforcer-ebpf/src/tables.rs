@@ -1,0 +1,182 @@
+//! The maps behind `decide`.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, lpm_trie::Key},
+    helpers::generated::bpf_skb_ancestor_cgroup_id,
+    macros::btf_map,
+    programs::SkBuffContext,
+};
+use enforcer_common::{
+    abi::{
+        BANKS, DOCUMENT_PAGE_BYTES, DOCUMENT_PAGES, MAX_CGROUP_DEPTH, MAX_PORT_CLASSES,
+        PORT_PLANES, PORTS,
+    },
+    address::Address,
+    decide::Tables,
+    fragment::{FragmentEntry, FragmentKey},
+    packet::protocol,
+    rule_mask::RuleMask,
+    settings::{AddressEntry, NameText, ResolverKey, Settings},
+};
+
+const GROWS: usize = BPF_F_NO_PREALLOC as usize;
+const ADDRESS_BITS: u32 = 128;
+
+/// The generation in force; 0 before the first.
+#[btf_map]
+static GENERATION: Array<u64, 1> = Array::new();
+/// What each of two generations means.
+#[btf_map]
+static SETTINGS: Array<Settings, { BANKS as usize }> = Array::new();
+/// Addresses of names; the loader sets its size.
+#[btf_map]
+static ADDRS: HashMap<Address, AddressEntry, 1_048_576, GROWS> = HashMap::new();
+/// Single addresses of CIDR rules; the loader sets its size.
+#[btf_map]
+static HOSTS: HashMap<Address, RuleMask, 131_072, GROWS> = HashMap::new();
+/// Prefixes of CIDR rules; memory follows use.
+#[btf_map]
+static CIDRS: LpmTrie<Address, RuleMask, 4_194_304> = LpmTrie::new();
+/// Prefixes that translation may rewrite.
+#[btf_map]
+static VIRTUAL: LpmTrie<Address, u32, 4_096> = LpmTrie::new();
+/// Class of each port, a plane for each protocol with ports and one for all protocols.
+#[btf_map]
+static PORT_CLASSES: Array<[u16; PORTS], { (BANKS * PORT_PLANES) as usize }> = Array::new();
+/// Rules of each class.
+#[btf_map]
+static CLASS_MASKS: Array<RuleMask, { (BANKS * MAX_PORT_CLASSES) as usize }> = Array::new();
+/// Rules of each cgroup that some rule selects.
+#[btf_map]
+static WORKLOADS: HashMap<u64, RuleMask, 65_536, GROWS> = HashMap::new();
+/// Trusted resolvers.
+#[btf_map]
+static RESOLVERS: HashMap<ResolverKey, u32, 256> = HashMap::new();
+/// Datagrams whose first fragment passed.
+#[btf_map]
+static FRAGMENTS: LruHashMap<FragmentKey, FragmentEntry, 4_096> = LruHashMap::new();
+/// Names by their hash; for readers, no verdict depends on it.
+#[btf_map]
+static NAME_TEXT: HashMap<u64, NameText, 131_072, GROWS> = HashMap::new();
+/// What the agent says; for readers.
+#[btf_map]
+static DOCUMENT: Array<[u8; DOCUMENT_PAGE_BYTES], DOCUMENT_PAGES> = Array::new();
+/// The agent's last sign of life; for readers.
+#[btf_map]
+static HEARTBEAT: Array<u64, 1> = Array::new();
+
+/// The maps as one packet sees them: its sender's cgroups are part of it.
+pub(crate) struct Maps<'a> {
+    skb: Option<&'a SkBuffContext>,
+    settings: Option<&'a Settings>,
+}
+
+impl<'a> Maps<'a> {
+    /// For a packet, whose socket tells the sender.
+    #[inline(always)]
+    pub(crate) fn of_packet(skb: &'a SkBuffContext) -> Self {
+        keep_for_readers();
+        Self { skb: Some(skb), settings: settings_in_force() }
+    }
+
+    /// For a `connect`, where rules for some workloads are left to egress.
+    #[inline(always)]
+    pub(crate) fn of_connect() -> Self {
+        Self { skb: None, settings: settings_in_force() }
+    }
+
+    /// Whether a destination is stated to be translated on its way.
+    #[inline(always)]
+    pub(crate) fn is_virtual(&self, address: &Address) -> bool {
+        VIRTUAL.get(&Key::new(ADDRESS_BITS, *address)).is_some()
+    }
+
+    /// Remembers that a datagram's first fragment passed. A table that is full forgets the
+    /// datagram used least; its later fragments are dropped with their own reason.
+    #[inline(always)]
+    pub(crate) fn remember_fragment(&self, key: &FragmentKey, entry: &FragmentEntry) {
+        // A failed insert is an allocation failure: the later fragments are dropped and counted.
+        let _: Result<(), i32> = FRAGMENTS.insert(key, entry, 0);
+    }
+}
+
+/// Two entries, selected by the low bit: a reload never writes the one in use.
+#[inline(always)]
+fn settings_in_force<'a>() -> Option<&'a Settings> {
+    let generation = *GENERATION.get(0)?;
+    let settings = SETTINGS.get(generation as u32 & (BANKS - 1))?;
+    if generation == 0 || settings.generation != generation { None } else { Some(settings) }
+}
+
+/// Maps that no program looks into would not be loaded; the folder of pins needs them.
+#[inline(always)]
+fn keep_for_readers() {
+    core::hint::black_box((&raw const NAME_TEXT, &raw const DOCUMENT, &raw const HEARTBEAT));
+}
+
+impl Tables for Maps<'_> {
+    #[inline(always)]
+    fn settings(&self) -> Option<&Settings> {
+        self.settings
+    }
+
+    #[inline(always)]
+    fn learned(&self, address: &Address) -> Option<&AddressEntry> {
+        // SAFETY: entries are freed by RCU after the program ends (BPF_F_NO_PREALLOC), and the
+        // map is not written here.
+        unsafe { ADDRS.get(address) }
+    }
+
+    #[inline(always)]
+    fn host(&self, address: &Address) -> Option<&RuleMask> {
+        // SAFETY: as `learned`.
+        unsafe { HOSTS.get(address) }
+    }
+
+    #[inline(always)]
+    fn prefix(&self, address: &Address) -> Option<&RuleMask> {
+        CIDRS.get(&Key::new(ADDRESS_BITS, *address))
+    }
+
+    #[inline(always)]
+    fn ports(&self, settings: &Settings, protocol: u8, port: u16) -> Option<&RuleMask> {
+        let (plane, column) = match protocol {
+            protocol::TCP => (0, port),
+            protocol::UDP => (1, port),
+            protocol::SCTP => (2, port),
+            other => (3, u16::from(other)),
+        };
+        let bank = settings.bank & (BANKS - 1);
+        let classes = PORT_CLASSES.get(bank * PORT_PLANES + plane)?;
+        let class = u32::from(*classes.get(column as usize)?);
+        CLASS_MASKS.get(bank * MAX_PORT_CLASSES + class)
+    }
+
+    #[inline(always)]
+    fn add_workload_rules(&self, rules: &mut RuleMask) {
+        let Some(ctx) = self.skb else { return };
+        for level in 1..=MAX_CGROUP_DEPTH {
+            // SAFETY: the kernel hands the program a valid context.
+            let id = unsafe { bpf_skb_ancestor_cgroup_id(ctx.skb.skb, level as i32) };
+            if id == 0 {
+                break;
+            }
+            // SAFETY: as `learned`.
+            if let Some(mask) = unsafe { WORKLOADS.get(id) } {
+                rules.unite(mask);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn is_resolver(&self, address: &Address, port: u16) -> bool {
+        RESOLVERS.get_ptr(ResolverKey::new(*address, port)).is_some()
+    }
+
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<&FragmentEntry> {
+        // SAFETY: the entry is read before this program writes the map.
+        unsafe { FRAGMENTS.get(key) }
+    }
+}

@@ -1,0 +1,23 @@
+//! From a verdict to what each kind of program returns; the only place that knows.
+
+use enforcer_common::verdict::Verdict;
+
+/// `cgroup_skb` egress: 1 passes, 0 drops and gives the sender EPERM
+/// (kernel/bpf/cgroup.c, `__cgroup_bpf_run_filter_skb`).
+#[inline(always)]
+pub(crate) const fn cgroup_skb(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Allow => 1,
+        Verdict::Deny => 0,
+    }
+}
+
+/// `cgroup_sock_addr`: 1 goes on, 0 gives the caller EPERM
+/// (kernel/bpf/cgroup.c, `__cgroup_bpf_run_filter_sock_addr`).
+#[inline(always)]
+pub(crate) const fn sock_addr(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Allow => 1,
+        Verdict::Deny => 0,
+    }
+}
