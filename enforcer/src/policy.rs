@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use crate::fqdn::Pattern;
 
 pub mod compile;
+pub mod diagnostic;
 
 /// A whole policy document, presets expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +130,11 @@ impl PortRange {
     /// `first` to `last`, both included; `None` when they are the wrong way round.
     pub const fn new(first: u16, last: u16) -> Option<Self> {
         if first <= last { Some(Self { first, last }) } else { None }
+    }
+
+    /// One port.
+    pub const fn only(port: u16) -> Self {
+        Self { first: port, last: port }
     }
 
     /// The ports as a range.

@@ -1,1 +1,194 @@
-//! Policy to tables: to be written.
+//! From a policy to tables: the form in which the kernel asks its questions.
+//!
+//! Pure and deterministic: the same policy and slots give the same tables, sorted. What only a
+//! running machine knows (the ids of cgroups, the addresses of names) stays symbolic here and is
+//! filled in by whoever owns the clock and the files.
+//!
+//! The surprising thing: an endpoint of a rule is never evaluated as a list. Each table says for
+//! each value of one field which rules accept it, so that a verdict is a handful of look-ups and
+//! an intersection, whatever the policy's size (bit-vector classification, Lakshman and Stiliadis,
+//! SIGCOMM 1998).
+
+mod names;
+mod ports;
+mod prefixes;
+mod slots;
+
+use std::net::{IpAddr, SocketAddr};
+
+use enforcer_common::{
+    abi::MAX_RULES,
+    address::Address,
+    rule_mask::RuleMask,
+    settings::{Settings, flag},
+};
+
+pub use self::{
+    names::NameTable,
+    ports::PortTable,
+    prefixes::{Prefix, PrefixTable},
+    slots::Slots,
+};
+use super::{Action, Endpoint, Mode, Policy, WorkloadSelector};
+
+/// The compiled policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Whether verdicts are only counted.
+    pub is_audit: bool,
+    /// The slot of each rule, in the order of the policy.
+    pub slots: Vec<u16>,
+    /// Rules in force.
+    pub active: RuleMask,
+    /// Rules that deny.
+    pub deny: RuleMask,
+    /// Rules that are for every workload.
+    pub everyone: RuleMask,
+    /// Rules that learn private addresses.
+    pub private_answers: RuleMask,
+    /// Single addresses and prefixes of CIDR rules.
+    pub prefixes: PrefixTable,
+    /// Ports and protocols.
+    pub ports: PortTable,
+    /// The rules of each selected cgroup path, sorted by path.
+    pub workloads: Vec<(String, RuleMask)>,
+    /// Exact names and wildcard patterns.
+    pub names: NameTable,
+    /// Prefixes that translation may rewrite, sorted; `None`: not stated.
+    pub virtual_ranges: Option<Vec<Prefix>>,
+    /// Trusted resolvers, sorted.
+    pub resolvers: Vec<(Address, u16)>,
+}
+
+/// Why a valid policy has no tables.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// More rules than a mask has bits.
+    #[error(
+        "the policy has {count} rules, presets included, and a node can have {MAX_RULES}: join rules \
+         that differ only in their destinations into one rule with several `to` entries"
+    )]
+    TooManyRules {
+        /// How many there are.
+        count: usize,
+    },
+    /// The kept rules leave no room for the changed ones beside the old ones.
+    #[error(
+        "changing {changed} rules beside {kept} kept ones does not fit into {MAX_RULES} slots at \
+         once: change fewer rules in one step, or restart the agent"
+    )]
+    NoFreeSlots {
+        /// Rules whose text changed.
+        changed: usize,
+        /// Rules whose text did not.
+        kept: usize,
+    },
+    /// More combinations of rules over ports than the class table holds.
+    #[error(
+        "the ports of the policy fall into {count} different sets of rules, and {limit} is the \
+         most: use fewer, wider port ranges"
+    )]
+    TooManyPortClasses {
+        /// How many there are.
+        count: usize,
+        /// How many there can be.
+        limit: u32,
+    },
+}
+
+/// Compiles a policy.
+///
+/// `resolvers` are the trusted servers that the policy's settings stand for on this machine.
+/// `slots` says which slots the rules of the policy in force have; it is brought up to date.
+///
+/// # Errors
+///
+/// [`CompileError`]; `slots` is then unchanged.
+pub fn compile(
+    policy: &Policy,
+    resolvers: &[SocketAddr],
+    slots: &mut Slots,
+) -> Result<Tables, CompileError> {
+    let mut next_slots = slots.clone();
+    let assigned = next_slots.assign(&policy.rules)?;
+    let rules = || policy.rules.iter().zip(assigned.iter().copied());
+
+    let ports = PortTable::build(
+        rules().flat_map(|(rule, slot)| rule.ports.iter().map(move |spec| (slot, *spec))),
+    )?;
+    let mut prefixes = prefixes::Builder::default();
+    let mut names = names::Builder::default();
+    let mut workloads = std::collections::BTreeMap::<String, RuleMask>::new();
+    for (rule, slot) in rules() {
+        for endpoint in &rule.to {
+            match endpoint {
+                Endpoint::Fqdn { pattern, .. } => names.add(pattern, slot),
+                Endpoint::Cidr { prefix, except, .. } => prefixes.add(*prefix, except, slot),
+            }
+        }
+        for WorkloadSelector::Cgroup(path) in &rule.from {
+            workloads.entry(path.clone()).or_insert(RuleMask::EMPTY).insert(slot);
+        }
+    }
+    let having = |wanted: fn(&super::Rule) -> bool| -> RuleMask {
+        rules().filter(|(rule, _)| wanted(rule)).map(|(_, slot)| slot).collect()
+    };
+    let tables = Tables {
+        is_audit: policy.mode == Mode::Audit,
+        active: having(|_| true),
+        deny: having(|rule| rule.action == Action::Deny),
+        everyone: having(|rule| rule.from.is_empty()),
+        private_answers: having(|rule| rule.allow_private_answers),
+        prefixes: prefixes.build(),
+        ports,
+        workloads: workloads.into_iter().collect(),
+        names: names.build(),
+        virtual_ranges: policy.virtual_ranges.as_ref().map(|ranges| {
+            let mut ranges: Vec<_> = ranges.iter().copied().map(Prefix::from).collect();
+            ranges.sort_unstable();
+            ranges.dedup();
+            ranges
+        }),
+        resolvers: resolver_keys(resolvers),
+        slots: assigned,
+    };
+    *slots = next_slots;
+    Ok(tables)
+}
+
+impl Tables {
+    /// What the kernel reads once a packet, for a generation.
+    pub fn settings(&self, generation: u64) -> Settings {
+        let flags = [
+            (self.is_audit, flag::AUDIT),
+            (!self.prefixes.hosts.is_empty(), flag::HOSTS),
+            (!self.prefixes.prefixes.is_empty(), flag::CIDRS),
+            (!self.workloads.is_empty(), flag::WORKLOADS),
+            (self.resolvers.iter().any(|(_, port)| *port != 53), flag::RESOLVER_PORTS),
+            (self.virtual_ranges.is_some(), flag::VIRTUAL_STATED),
+        ];
+        Settings {
+            generation,
+            flags: flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum(),
+            bank: u32::from(generation % 2 == 1),
+            active: self.active,
+            deny: self.deny,
+            everyone: self.everyone,
+        }
+    }
+}
+
+fn resolver_keys(resolvers: &[SocketAddr]) -> Vec<(Address, u16)> {
+    let mut keys: Vec<_> = resolvers
+        .iter()
+        .map(|server| (Address::from(canonical(server.ip())), server.port()))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// An IPv4-mapped address as the IPv4 address that is on the wire.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}

@@ -1,0 +1,135 @@
+//! Which bit each rule owns, over the life of the datapath.
+//!
+//! The lowest slot wins, so slots follow the order of the rules. A rule whose text is unchanged
+//! keeps its slot, and with it its counters, as far as the order allows. A slot that a rule has
+//! lost is not given to another in the same step: the kernel's tables still hold its bits.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use enforcer_common::{abi::MAX_RULES, rule_mask::RuleMask};
+
+use sha2::{Digest as _, Sha256};
+
+use super::CompileError;
+use crate::policy::{Endpoint, Rule};
+
+/// The assignment in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// Slots by the digest of a rule's text; several where rules have the same text.
+    owners: BTreeMap<Digest, VecDeque<u16>>,
+}
+
+impl Slots {
+    /// Slots that some rule owns.
+    pub fn used(&self) -> RuleMask {
+        self.owners.values().flatten().copied().collect()
+    }
+
+    /// Gives each rule a slot, ascending.
+    pub(super) fn assign(&mut self, rules: &[Rule]) -> Result<Vec<u16>, CompileError> {
+        if rules.len() > MAX_RULES {
+            return Err(CompileError::TooManyRules { count: rules.len() });
+        }
+        let texts: Vec<Digest> = rules.iter().map(digest).collect();
+        let mut owners = self.owners.clone();
+        let wished: Vec<Option<u16>> =
+            texts.iter().map(|text| owners.get_mut(text).and_then(VecDeque::pop_front)).collect();
+        let kept = longest_rising(&wished);
+        let assigned = fill_gaps(&kept, &self.used()).ok_or_else(|| {
+            let kept = kept.iter().flatten().count();
+            CompileError::NoFreeSlots { changed: rules.len() - kept, kept }
+        })?;
+        self.owners.clear();
+        for (text, slot) in texts.into_iter().zip(assigned.iter().copied()) {
+            self.owners.entry(text).or_default().push_back(slot);
+        }
+        Ok(assigned)
+    }
+}
+
+/// SHA-256 of a rule's text.
+type Digest = [u8; 32];
+
+/// What makes a rule the same rule: all of it but its place in the file. The name is part of it,
+/// since counters are shown under it.
+fn digest(rule: &Rule) -> Digest {
+    let Rule { name, action, from, to, ports, allow_private_answers, origin } = rule;
+    let mut hash = Sha256::new();
+    hash.update(format!("{name}|{action}|{from:?}|{ports:?}|{allow_private_answers}|"));
+    hash.update(format!("{:?}", origin.preset));
+    for endpoint in to {
+        hash.update(match endpoint {
+            Endpoint::Fqdn { pattern, .. } => format!("|{pattern:?}"),
+            Endpoint::Cidr { prefix, except, .. } => format!("|{prefix}{except:?}"),
+        });
+    }
+    hash.finalize().into()
+}
+
+/// Of the wished slots, the most that can be kept in rising order; the others become `None`.
+fn longest_rising(wished: &[Option<u16>]) -> Vec<Option<u16>> {
+    // Patience sorting: `piles` has the index of the smallest end of a run of each length.
+    let mut piles: Vec<usize> = Vec::new();
+    let mut before: HashMap<usize, usize> = HashMap::new();
+    let slot_at = |index: usize| wished.get(index).copied().flatten();
+    for (index, slot) in wished.iter().enumerate() {
+        let Some(slot) = slot else { continue };
+        let pile = piles.partition_point(|top| slot_at(*top).is_some_and(|top| top < *slot));
+        if let Some(previous) = pile.checked_sub(1).and_then(|previous| piles.get(previous)) {
+            before.insert(index, *previous);
+        }
+        match piles.get_mut(pile) {
+            Some(top) => *top = index,
+            None => piles.push(index),
+        }
+    }
+    let mut kept = vec![None; wished.len()];
+    let mut next = piles.last().copied();
+    while let Some(index) = next {
+        if let Some(place) = kept.get_mut(index) {
+            *place = slot_at(index);
+        }
+        next = before.get(&index).copied();
+    }
+    kept
+}
+
+/// Puts the others between the kept ones, on slots that nobody owns, evenly apart so that later
+/// changes find room too. Where a gap is too small, the kept slot that closes it is given up.
+fn fill_gaps(kept: &[Option<u16>], used: &RuleMask) -> Option<Vec<u16>> {
+    let mut kept = kept.to_vec();
+    loop {
+        match try_fill(&kept, used) {
+            Ok(slots) => return Some(slots),
+            Err(blocking) => *kept.get_mut(blocking?)? = None,
+        }
+    }
+}
+
+/// The slots, or the index of the kept one that closes a gap which is too small (`None`: the gap
+/// ends at the last slot and begins at the first).
+fn try_fill(kept: &[Option<u16>], used: &RuleMask) -> Result<Vec<u16>, Option<usize>> {
+    let mut slots = Vec::with_capacity(kept.len());
+    let mut from = 0_u16;
+    let mut index = 0;
+    while index < kept.len() {
+        let rest = kept.get(index..).unwrap_or_default();
+        let wanted = rest.iter().take_while(|slot| slot.is_none()).count();
+        let end = rest.get(wanted).copied().flatten();
+        let limit = end.unwrap_or(u16::try_from(MAX_RULES).unwrap_or(u16::MAX));
+        let free: Vec<u16> = (from..limit).filter(|slot| !used.contains(*slot)).collect();
+        if free.len() < wanted {
+            let last_kept = kept.get(..index).unwrap_or_default().iter().rposition(Option::is_some);
+            return Err(end.map(|_| index + wanted).or(last_kept));
+        }
+        for nth in 0..wanted {
+            let at = (nth + 1) * (free.len() + 1) / (wanted + 1) - 1;
+            slots.extend(free.get(at).copied());
+        }
+        slots.extend(end);
+        from = limit.saturating_add(1);
+        index += wanted + usize::from(end.is_some());
+    }
+    Ok(slots)
+}
