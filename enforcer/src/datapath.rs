@@ -1,9 +1,148 @@
 //! The kernel programs and maps, seen from user space.
 //!
-//! The only module that imports aya.
+//! The only module that imports aya. It knows compiled tables and bytes, never a policy, a
+//! resolver or a clock; whoever calls it says what time it is.
+//!
+//! All state is pinned below one folder of a bpffs, one sub-folder for each start of an agent
+//! ([`pin`]), so that readers work and packets are judged with the agent dead. A start fills new
+//! maps, attaches new programs beside the old ones and only then removes the old: while both are
+//! attached a packet must be allowed by both, so no moment is more open than either.
+//!
+//! The surprising thing: there is no "turn off" but [`unload`]. Dropping a [`Datapath`] leaves
+//! everything in force.
 
+pub mod attach;
 pub mod document;
+mod load;
+mod maps;
+pub mod pin;
+pub mod preflight;
+mod probe;
+mod read;
 pub mod reading;
+pub mod sync;
+mod unload;
 
-pub use document::Document;
-pub use reading::Reading;
+use std::{io, path::PathBuf};
+
+pub use self::{
+    document::Document,
+    load::{Datapath, LoadOptions},
+    maps::Learned,
+    preflight::BootTime,
+    probe::{Probed, probe},
+    read::read,
+    reading::Reading,
+    unload::{Removed, unload},
+};
+
+/// What can go wrong between user space and the kernel; each says what was attempted.
+#[derive(Debug, thiserror::Error)]
+pub enum DatapathError {
+    /// The machine lacks something.
+    #[error(transparent)]
+    Preflight(#[from] preflight::PreflightError),
+    /// A file of the bpffs.
+    #[error("{attempt} {}", path.display())]
+    Pin {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A pin that aya could not make.
+    #[error("pin {what}")]
+    PinObject {
+        /// Which object.
+        what: String,
+        /// Why.
+        #[source]
+        source: aya::pin::PinError,
+    },
+    /// The object file did not load.
+    #[error("load the kernel programs into kernel {kernel}")]
+    Load {
+        /// Release of the running kernel.
+        kernel: String,
+        /// Why.
+        #[source]
+        source: Box<aya::EbpfError>,
+    },
+    /// A program the verifier or the kernel refused.
+    #[error("load program {program} into kernel {kernel}")]
+    Program {
+        /// Which program.
+        program: &'static str,
+        /// Release of the running kernel.
+        kernel: String,
+        /// Why, with the verifier's log.
+        #[source]
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A hook that could not be attached.
+    #[error("attach {program} to cgroup {}", cgroup.display())]
+    Attach {
+        /// Which program.
+        program: &'static str,
+        /// To what.
+        cgroup: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A map that could not be opened, read or written.
+    #[error("{attempt} map {map}")]
+    Map {
+        /// What was attempted.
+        attempt: &'static str,
+        /// Which map.
+        map: &'static str,
+        /// Why.
+        #[source]
+        source: Box<aya::maps::MapError>,
+    },
+    /// The program object lacks something this agent needs.
+    #[error("the program object has no {what}")]
+    Missing {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// Another agent is at work on the same folder.
+    #[error(
+        "another agent (pid {pid}) enforces from {}: stop it first, or choose another --bpffs",
+        folder.display()
+    )]
+    Busy {
+        /// Its process id.
+        pid: u32,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The agent's document is damaged.
+    #[error("read the agent's document from map DOCUMENT")]
+    Document {
+        /// Why.
+        #[source]
+        source: document::DocumentError,
+    },
+}
+
+impl DatapathError {
+    pub(crate) fn map(
+        attempt: &'static str,
+        map: &'static str,
+    ) -> impl FnOnce(aya::maps::MapError) -> Self {
+        move |source| Self::Map { attempt, map, source: Box::new(source) }
+    }
+
+    pub(crate) fn pin(
+        attempt: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Pin { attempt, path, source }
+    }
+}

@@ -3,8 +3,101 @@
 //! Stored as JSON in the pinned map `DOCUMENT`, so that `status` tells rule names with the agent
 //! dead. Only this crate reads and writes it; the folder of the pins carries the ABI version.
 
+use enforcer_common::abi::{DOCUMENT_PAGE_BYTES, DOCUMENT_PAGES};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Length and checksum in front of the text.
+const HEADER_BYTES: usize = 8;
+
+/// One value of the map.
+#[derive(Debug, Clone, Copy)]
+pub struct Page(pub [u8; DOCUMENT_PAGE_BYTES]);
+
+impl Page {
+    /// Bytes of text that fit into all pages.
+    const TOTAL: usize = DOCUMENT_PAGE_BYTES * DOCUMENT_PAGES - HEADER_BYTES;
+}
+
+/// Why the bytes of the map are no document.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// Nothing was written yet.
+    #[error("the agent has not written it yet")]
+    Empty,
+    /// Torn by a write, or damaged.
+    #[error("its checksum does not match its text")]
+    Torn,
+    /// Longer than the map's value.
+    #[error("it has {length} bytes, and {} fit", Page::TOTAL)]
+    TooLong {
+        /// Bytes of the text.
+        length: usize,
+    },
+    /// Not the JSON that this version writes.
+    #[error("parse its text")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Document {
+    /// The pages of the map: text length and checksum (four bytes each, little-endian), then
+    /// JSON. A reader that meets a write half done sees a wrong checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError::TooLong`].
+    pub fn encode(&self) -> Result<Vec<Page>, DocumentError> {
+        let text = serde_json::to_vec(self)?;
+        let too_long = |_| DocumentError::TooLong { length: text.len() };
+        if text.len() > Page::TOTAL {
+            return Err(DocumentError::TooLong { length: text.len() });
+        }
+        let mut bytes = u32::try_from(text.len()).map_err(too_long)?.to_le_bytes().to_vec();
+        bytes.extend(checksum(&text));
+        bytes.extend(&text);
+        Ok(bytes
+            .chunks(DOCUMENT_PAGE_BYTES)
+            .map(|chunk| {
+                let mut page = Page([0; DOCUMENT_PAGE_BYTES]);
+                for (to, from) in page.0.iter_mut().zip(chunk) {
+                    *to = *from;
+                }
+                page
+            })
+            .collect())
+    }
+
+    /// How many pages the document has, by its first one.
+    pub fn pages(first: &Page) -> usize {
+        let length = first.0.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        (length as usize + HEADER_BYTES).div_ceil(DOCUMENT_PAGE_BYTES).min(DOCUMENT_PAGES)
+    }
+
+    /// Reads the bytes of all pages.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or(DocumentError::Torn)?;
+        let (sum, rest) = rest.split_first_chunk::<4>().ok_or(DocumentError::Torn)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        if length == 0 {
+            return Err(DocumentError::Empty);
+        }
+        let text = rest.get(..length).ok_or(DocumentError::Torn)?;
+        if checksum(text) != *sum {
+            return Err(DocumentError::Torn);
+        }
+        Ok(serde_json::from_slice(text)?)
+    }
+}
+
+fn checksum(text: &[u8]) -> [u8; 4] {
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(text).into();
+    [a, b, c, d]
+}
 
 /// All that the kernel's maps do not say by themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +105,8 @@ use serde::{Deserialize, Serialize};
 pub struct Document {
     /// The agent that wrote it.
     pub agent: AgentInfo,
+    /// The cgroup that the hooks are attached to.
+    pub cgroup: String,
     /// The policy in force.
     pub policy: PolicyInfo,
     /// The rules in force, in the order of the policy.

@@ -19,3 +19,8 @@ impl Pattern {
         false
     }
 }
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.exact.as_ref().map_or("*", |n| n.as_str()))
+    }
+}

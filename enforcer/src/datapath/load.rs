@@ -1,0 +1,172 @@
+//! One start of the datapath: programs and maps from the object into the kernel.
+
+use std::path::{Path, PathBuf};
+
+use aya::{Ebpf, EbpfLoader};
+use enforcer_common::abi::map;
+
+use super::{
+    BootTime, DatapathError, Document,
+    attach::HOOKS,
+    maps::Maps,
+    pin::{Folder, Instance},
+    preflight::kernel_release,
+    read,
+    sync::Applied,
+    unload,
+};
+
+/// The kernel programs, compiled by the build script.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-programs"));
+
+/// Fewest entries of `HOSTS`: room for a policy to grow without a restart.
+const MIN_HOSTS: u32 = 131_072;
+
+/// How a datapath is set up.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The folder of pins, on a bpffs.
+    pub bpffs: PathBuf,
+    /// The cgroup v2 directory to attach to.
+    pub cgroup: PathBuf,
+    /// How many addresses of names there can be.
+    pub max_addresses: u32,
+    /// How many single addresses the first policy's CIDR rules name.
+    pub hosts: usize,
+}
+
+/// A loaded datapath. Dropping it leaves all that is attached in force.
+pub struct Datapath {
+    pub(super) maps: Maps,
+    pub(super) applied: Applied,
+    object: Ebpf,
+    folder: Folder,
+    instance: Instance,
+    cgroup: PathBuf,
+}
+
+impl Datapath {
+    /// Loads programs and maps and pins them. Nothing is attached yet, nothing judged.
+    ///
+    /// # Errors
+    ///
+    /// [`DatapathError::Busy`] where a live agent uses the folder; else what the kernel refused,
+    /// after what was made so far is removed.
+    pub fn load(options: &LoadOptions, now: BootTime) -> Result<Self, DatapathError> {
+        let folder = Folder::new(&options.bpffs);
+        refuse_live_agent(&options.bpffs, folder.path())?;
+        let instance = folder.make_instance(now.0)?;
+        Self::load_into(options, folder, instance.clone()).inspect_err(|_| clean_up(&instance))
+    }
+
+    fn load_into(
+        options: &LoadOptions,
+        folder: Folder,
+        instance: Instance,
+    ) -> Result<Self, DatapathError> {
+        raise_memlock();
+        let hosts = u32::try_from(options.hosts.saturating_mul(2)).unwrap_or(u32::MAX);
+        let mut object = EbpfLoader::new()
+            .map_max_entries(map::ADDRS, options.max_addresses)
+            .map_max_entries(map::HOSTS, hosts.max(MIN_HOSTS))
+            .load(OBJECT)
+            .map_err(|source| DatapathError::Load {
+                kernel: kernel_release(),
+                source: Box::new(source),
+            })?;
+        // The compiler's own constants (`.rodata`) live with the programs that use them.
+        for (name, map) in object.maps().filter(|(name, _)| !name.starts_with('.')) {
+            map.pin(instance.map(name)).map_err(|source| DatapathError::PinObject {
+                what: format!("map {name}"),
+                source,
+            })?;
+        }
+        for hook in HOOKS {
+            hook.load(&mut object, &instance)?;
+        }
+        let maps = Maps::open(&instance)?;
+        let cgroup = options.cgroup.clone();
+        Ok(Self { maps, applied: Applied::default(), object, folder, instance, cgroup })
+    }
+
+    /// Attaches every hook, then removes what earlier starts left behind: until then both judge,
+    /// and a packet must pass both.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refused; nothing of this start is then left attached, and an earlier
+    /// start's hooks go on.
+    pub fn attach(&mut self) -> Result<(), DatapathError> {
+        for hook in HOOKS {
+            hook.attach(&mut self.object, &self.cgroup, &self.instance)
+                .inspect_err(|_| clean_up(&self.instance))?;
+        }
+        self.folder.set_current(&self.instance)?;
+        for instance in self.folder.instances()? {
+            if instance != self.instance {
+                unload::remove(&instance)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything this start made; for a start that did not come to `ready`.
+    pub fn discard(self) {
+        clean_up(&self.instance);
+    }
+
+    /// The folder of pins.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The cgroup that hooks are attached to.
+    pub fn cgroup(&self) -> &Path {
+        &self.cgroup
+    }
+
+    /// Writes what readers are told.
+    pub fn write_document(&mut self, document: &Document) -> Result<(), DatapathError> {
+        let pages = document.encode().map_err(|source| DatapathError::Document { source })?;
+        for (index, page) in (0_u32..).zip(&pages) {
+            self.maps
+                .document
+                .set(index, page.0, 0)
+                .map_err(DatapathError::map("write", map::DOCUMENT))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a sign of life.
+    pub fn beat(&mut self, now: BootTime) -> Result<(), DatapathError> {
+        self.maps.heartbeat.set(0, now.0, 0).map_err(DatapathError::map("write", map::HEARTBEAT))
+    }
+}
+
+/// An earlier start whose agent is alive owns the folder.
+fn refuse_live_agent(bpffs: &Path, folder: &Path) -> Result<(), DatapathError> {
+    match read(bpffs) {
+        Ok(Some(reading)) if reading.agent_running => {
+            Err(DatapathError::Busy { pid: reading.document.agent.pid, folder: folder.to_owned() })
+        }
+        // A start that left damaged pins has no agent; they are removed once the new ones work.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Removal after a failure: the failure is what the caller hears of.
+fn clean_up(instance: &Instance) {
+    if let Err(error) = unload::remove(instance) {
+        tracing::warn!(%error, "remove what a failed start left behind");
+    }
+}
+
+/// Kernels before 5.11 charge maps to this limit. Newer ones do not, and there a refusal means
+/// nothing.
+fn raise_memlock() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let unlimited = Rlimit { current: None, maximum: None };
+    if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
+        tracing::debug!(%error, "raise the limit of locked memory");
+    }
+}

@@ -1,0 +1,164 @@
+//! Where things are pinned.
+//!
+//! ```text
+//! BPFFS/                        --bpffs, by default /sys/fs/bpf/enforcer
+//!   current -> abi1-19f3c       the start whose programs judge packets
+//!   abi1-19f3c/                 layout version, boot time of the start in hexadecimal
+//!     maps/ADDRS ...
+//!     programs/egress_skb ...
+//!     links/cgroup_egress ...
+//! ```
+//!
+//! Names have no dots: bpffs keeps those for itself (kernel/bpf/inode.c, `bpf_lookup`, 6.18).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use enforcer_common::abi::ABI_VERSION;
+
+use super::DatapathError;
+
+const CURRENT: &str = "current";
+const NEXT: &str = "next";
+
+/// The folder of all starts.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+/// The folder of one start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance(PathBuf);
+
+impl Folder {
+    /// The folder at `path`, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The start whose programs judge packets.
+    pub fn current(&self) -> Result<Option<Instance>, DatapathError> {
+        let link = self.0.join(CURRENT);
+        match fs::read_link(&link) {
+            Ok(target) => Ok(Some(Instance(self.0.join(target)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DatapathError::pin("read the link", link)(error)),
+        }
+    }
+
+    /// Every start that left something behind.
+    pub fn instances(&self) -> Result<Vec<Instance>, DatapathError> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(DatapathError::pin("list", &self.0)(error)),
+        };
+        let mut instances = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(DatapathError::pin("list", &self.0))?;
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && entry.file_name().to_string_lossy().starts_with("abi") {
+                instances.push(Instance(entry.path()));
+            }
+        }
+        instances.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(instances)
+    }
+
+    /// Makes the folder of a start that begins at this boot time.
+    pub fn make_instance(&self, now_ns: u64) -> Result<Instance, DatapathError> {
+        let instance = Instance(self.0.join(format!("abi{ABI_VERSION}-{now_ns:x}")));
+        for part in ["maps", "programs", "links"] {
+            let path = instance.0.join(part);
+            fs::create_dir_all(&path).map_err(DatapathError::pin("make the folder", path))?;
+        }
+        Ok(instance)
+    }
+
+    /// Makes `instance` the current one, in one step.
+    pub fn set_current(&self, instance: &Instance) -> Result<(), DatapathError> {
+        let name = instance.0.file_name().unwrap_or_default();
+        let (next, current) = (self.0.join(NEXT), self.0.join(CURRENT));
+        remove_if_there(&next)?;
+        std::os::unix::fs::symlink(name, &next).map_err(DatapathError::pin("link", &next))?;
+        fs::rename(&next, &current).map_err(DatapathError::pin("rename to", current))
+    }
+
+    /// Removes the links between starts, and the folder where nothing is left in it.
+    pub fn remove(&self) -> Result<(), DatapathError> {
+        remove_if_there(&self.0.join(CURRENT))?;
+        remove_if_there(&self.0.join(NEXT))?;
+        match fs::remove_dir(&self.0) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound) => {
+                Err(DatapathError::pin("remove", &self.0)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Instance {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Whether this agent knows the layout of its maps.
+    pub fn is_of_this_abi(&self) -> bool {
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&format!("abi{ABI_VERSION}-"))
+    }
+
+    /// Where a map is pinned.
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.0.join("maps").join(name)
+    }
+
+    /// Where a program is pinned.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.0.join("programs").join(name)
+    }
+
+    /// Where a link is pinned.
+    pub fn link(&self, name: &str) -> PathBuf {
+        self.0.join("links").join(name)
+    }
+
+    /// Removes one kind of pins (`links`, `programs`, `maps`) and says how many there were.
+    pub fn remove_part(&self, part: &str) -> Result<usize, DatapathError> {
+        let folder = self.0.join(part);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(DatapathError::pin("list", folder)(error)),
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let path = entry.map_err(DatapathError::pin("list", &folder))?.path();
+            fs::remove_file(&path).map_err(DatapathError::pin("remove", path))?;
+            removed += 1;
+        }
+        fs::remove_dir(&folder).map_err(DatapathError::pin("remove", folder))?;
+        Ok(removed)
+    }
+
+    /// Removes the empty folder itself.
+    pub fn remove_folder(&self) -> Result<(), DatapathError> {
+        fs::remove_dir(&self.0).map_err(DatapathError::pin("remove", &self.0))
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<(), DatapathError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DatapathError::pin("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}

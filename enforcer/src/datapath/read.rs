@@ -1,0 +1,195 @@
+//! From the pins to a [`Reading`]: what every reader of the datapath starts with.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use aya::{maps::MapInfo, programs::links::PinnedLink};
+use enforcer_common::{
+    abi::{BANKS, DOCUMENT_PAGES, map},
+    counter::total_entry,
+    settings::{NameText, flag},
+    verdict::{Implicit, Reason, Verdict},
+};
+
+use super::{
+    BootTime, DatapathError, Document,
+    attach::HOOKS,
+    document::{AgentInfo, Page},
+    maps::{Maps, found, sum},
+    pin::{Folder, Instance},
+    reading::{Counter, HookState, LearnedAddress, MapUse, Reading, Totals},
+};
+
+/// An agent that has not given a sign of life for so long is taken for dead.
+const HEARTBEAT_LIMIT_NS: u64 = 3_000_000_000;
+
+/// Reads what is pinned below `bpffs`; `None` where nothing is.
+///
+/// # Errors
+///
+/// Pins that cannot be opened, for lack of rights or because another version made them.
+pub fn read(bpffs: &Path) -> Result<Option<Reading>, DatapathError> {
+    let Some(instance) = Folder::new(bpffs).current()? else { return Ok(None) };
+    let maps = Maps::open(&instance)?;
+    maps.reading(&instance, BootTime::now()).map(Some)
+}
+
+impl Maps {
+    pub(super) fn reading(
+        &self,
+        instance: &Instance,
+        now: BootTime,
+    ) -> Result<Reading, DatapathError> {
+        let document = self.read_document()?;
+        let generation =
+            self.generation.get(&0, 0).map_err(DatapathError::map("read", map::GENERATION))?;
+        let bank = u32::try_from(generation % u64::from(BANKS)).unwrap_or(0);
+        let settings =
+            self.settings.get(&bank, 0).map_err(DatapathError::map("read", map::SETTINGS))?;
+        let beat = self.heartbeat.get(&0, 0).map_err(DatapathError::map("read", map::HEARTBEAT))?;
+        let is_recent = now.0.saturating_sub(beat) < HEARTBEAT_LIMIT_NS;
+        let rules = document
+            .rules
+            .iter()
+            .map(|rule| sum(&self.rule_hits, u32::from(rule.slot), map::RULE_HITS))
+            .collect::<Result<_, _>>()?;
+        let implicit = Implicit::ALL
+            .iter()
+            .map(|implicit| {
+                let index = u32::from(implicit.number());
+                Ok((*implicit, sum(&self.implicit_hits, index, map::IMPLICIT_HITS)?))
+            })
+            .collect::<Result<_, DatapathError>>()?;
+        let addresses = self.addresses()?;
+        let max_entries = MapInfo::from_pin(instance.map(map::ADDRS))
+            .map_err(DatapathError::map("inspect", map::ADDRS))?
+            .max_entries();
+        Ok(Reading {
+            now_ns: now.0,
+            agent_running: is_recent && is_alive(&document.agent),
+            generation,
+            is_audit: settings.has(flag::AUDIT),
+            hooks: hooks(instance, &document.cgroup),
+            rules,
+            implicit,
+            totals: self.totals()?,
+            drops: self.drops()?,
+            maps: vec![MapUse {
+                map: map::ADDRS.to_owned(),
+                entries: addresses.len() as u64,
+                max_entries: u64::from(max_entries),
+            }],
+            addresses,
+            document,
+        })
+    }
+
+    fn read_document(&self) -> Result<Document, DatapathError> {
+        let page = |index: usize| -> Result<_, DatapathError> {
+            let index = u32::try_from(index.min(DOCUMENT_PAGES)).unwrap_or(0);
+            self.document.get(&index, 0).map_err(DatapathError::map("read", map::DOCUMENT))
+        };
+        // A write half done has a wrong checksum; the agent needs microseconds to finish it.
+        let mut last = None;
+        for _ in 0..10 {
+            let first = page(0)?;
+            let mut bytes = first.to_vec();
+            for index in 1..Document::pages(&Page(first)) {
+                bytes.extend(page(index)?);
+            }
+            match Document::decode(&bytes) {
+                Ok(document) => return Ok(document),
+                Err(error) => last = Some(error),
+            }
+            std::thread::yield_now();
+        }
+        Err(DatapathError::Document {
+            source: last.unwrap_or(super::document::DocumentError::Torn),
+        })
+    }
+
+    fn totals(&self) -> Result<Totals, DatapathError> {
+        let total = |verdict, is_v6| -> Result<Counter, DatapathError> {
+            sum(&self.totals, total_entry(verdict, is_v6), map::TOTALS)
+        };
+        Ok(Totals {
+            allowed_v4: total(Verdict::Allow, false)?,
+            allowed_v6: total(Verdict::Allow, true)?,
+            denied_v4: total(Verdict::Deny, false)?,
+            denied_v6: total(Verdict::Deny, true)?,
+        })
+    }
+
+    fn drops(&self) -> Result<Vec<(Reason, Counter)>, DatapathError> {
+        let mut drops = Vec::new();
+        for reason in Reason::ALL {
+            let counter = sum(&self.drops, u32::from(reason.number()), map::DROPS)?;
+            if counter.packets > 0 {
+                drops.push((*reason, counter));
+            }
+        }
+        drops.sort_by_key(|(_, counter)| std::cmp::Reverse(counter.packets));
+        Ok(drops)
+    }
+
+    fn addresses(&self) -> Result<Vec<LearnedAddress>, DatapathError> {
+        // An entry that moves while the map is walked may be met twice.
+        let mut entries = BTreeMap::new();
+        for entry in self.addrs.iter() {
+            let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            entries.insert(address, entry);
+        }
+        entries
+            .into_iter()
+            .map(|(address, entry)| {
+                let name = found(self.name_text.get(&entry.name, 0), map::NAME_TEXT)?;
+                Ok(LearnedAddress {
+                    address: address.into(),
+                    slots: entry.rules.slots().collect(),
+                    names: name.as_ref().map(text_of).into_iter().collect(),
+                    expires_ns: entry.expires_ns,
+                    packets: entry.packets,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A wire-format name as text, without the last dot; bytes that no policy can name are escaped.
+fn text_of(name: &NameText) -> String {
+    let mut labels = Vec::new();
+    let mut rest = name.0.as_slice();
+    while let Some((length, tail)) = rest.split_first().filter(|(length, _)| **length != 0) {
+        let Some((label, tail)) = tail.split_at_checked(usize::from(*length)) else { break };
+        labels.push(label.escape_ascii().to_string());
+        rest = tail;
+    }
+    labels.join(".")
+}
+
+fn hooks(instance: &Instance, cgroup: &str) -> Vec<HookState> {
+    HOOKS
+        .iter()
+        .map(|hook| HookState {
+            hook: hook.name.to_owned(),
+            target: cgroup.to_owned(),
+            is_attached: PinnedLink::from_pin(instance.link(hook.name)).is_ok(),
+        })
+        .collect()
+}
+
+/// Whether the process is there, as far as this reader can tell: one in another pid namespace
+/// sees only the heartbeat.
+fn is_alive(agent: &AgentInfo) -> bool {
+    if agent.pid_namespace != pid_namespace() {
+        return true;
+    }
+    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", agent.pid)) else { return false };
+    // The state follows the name, which is in parentheses and may hold anything.
+    !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+}
+
+/// Inode of this process's pid namespace; 0 where it cannot be told.
+pub(super) fn pid_namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self/ns/pid").map_or(0, |metadata| metadata.ino())
+}

@@ -1,0 +1,318 @@
+//! Tables into maps, in an order that never opens more than the old and the new policy together.
+//!
+//! 1. Every mask table is written as the union of old and new. New rules have slots that no old
+//!    rule has, so under the old generation the added bits are not active.
+//! 2. The idle settings entry and the idle bank of ports are written.
+//! 3. One word, the generation, is flipped: from here on the new policy judges.
+//! 4. Every mask table is written as the new policy has it, and what it no longer has is removed.
+
+use std::collections::BTreeMap;
+
+use aya::maps::{HashMap, LpmTrie, MapData, MapError};
+use enforcer_common::{
+    abi::{MAX_PORT_CLASSES, PORT_PLANES, PORTS, map},
+    address::Address,
+    rule_mask::RuleMask,
+    settings::{AddressEntry, NameText, ResolverKey},
+};
+
+use super::{
+    BootTime, Datapath, DatapathError, Learned,
+    maps::{found, is_full, trie_key},
+};
+use crate::policy::compile::{Prefix, PrefixTable, Tables};
+
+/// What the maps hold.
+#[derive(Default)]
+pub(super) struct Applied {
+    generation: u64,
+    active: RuleMask,
+    prefixes: PrefixTable,
+    virtual_ranges: Vec<Prefix>,
+    workloads: BTreeMap<u64, RuleMask>,
+    resolvers: Vec<(Address, u16)>,
+}
+
+/// An address of a name, for [`Datapath::learn`].
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The address.
+    pub address: Address,
+    /// The rules it is for.
+    pub rules: RuleMask,
+    /// When it stops counting.
+    pub expires: BootTime,
+    /// The name, in wire format, lower case.
+    pub name: &'a NameText,
+    /// The name's key among the names.
+    pub name_key: u64,
+}
+
+impl Datapath {
+    /// Puts a policy in force. `workloads` has the rules of each cgroup id that exists.
+    ///
+    /// # Errors
+    ///
+    /// A map that is full or broken. Before the generation is flipped the old policy goes on as
+    /// it was; afterwards the new one is in force and only leftovers of the old remain.
+    pub fn apply(
+        &mut self,
+        tables: &Tables,
+        workloads: &BTreeMap<u64, RuleMask>,
+    ) -> Result<u64, DatapathError> {
+        let generation = self.applied.generation + 1;
+        self.write_union(tables, workloads)?;
+        self.write_idle(tables, generation)?;
+        self.maps
+            .generation
+            .set(0, generation, 0)
+            .map_err(DatapathError::map("write", map::GENERATION))?;
+        let mut freed = self.applied.active;
+        freed.subtract(&tables.active);
+        self.settle(tables, workloads)?;
+        self.applied = Applied {
+            generation,
+            active: tables.active,
+            prefixes: tables.prefixes.clone(),
+            virtual_ranges: tables.virtual_ranges.clone().unwrap_or_default(),
+            workloads: workloads.clone(),
+            resolvers: tables.resolvers.clone(),
+        };
+        self.free_slots(&freed)?;
+        Ok(generation)
+    }
+
+    /// The generation in force; 0 before the first.
+    pub fn generation(&self) -> u64 {
+        self.applied.generation
+    }
+
+    /// Brings the cgroups of the policy in force up to date.
+    pub fn set_workloads(
+        &mut self,
+        workloads: &BTreeMap<u64, RuleMask>,
+    ) -> Result<(), DatapathError> {
+        let map = &mut self.maps.workloads;
+        for (id, mask) in workloads {
+            if self.applied.workloads.get(id) != Some(mask) {
+                map.insert(id, mask, 0).map_err(DatapathError::map("write", map::WORKLOADS))?;
+            }
+        }
+        for id in self.applied.workloads.keys().filter(|id| !workloads.contains_key(id)) {
+            removed(map.remove(id), map::WORKLOADS)?;
+        }
+        self.applied.workloads.clone_from(workloads);
+        Ok(())
+    }
+
+    /// Writes an address of a name. An entry that has expired is replaced, a live one gains rules
+    /// and time and never loses any.
+    pub fn learn(&mut self, answer: &Answer<'_>, now: BootTime) -> Result<Learned, DatapathError> {
+        let old = found(self.maps.addrs.get(&answer.address, 0), map::ADDRS)?;
+        let mut entry = AddressEntry {
+            rules: answer.rules,
+            expires_ns: answer.expires.0,
+            name: answer.name_key,
+            packets: 0,
+        };
+        if let Some(old) = old.filter(|old| old.expires_ns > now.0) {
+            entry.rules.unite(&old.rules);
+            entry.expires_ns = entry.expires_ns.max(old.expires_ns);
+            entry.packets = old.packets;
+        }
+        match self.maps.addrs.insert(answer.address, entry, 0) {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => return Ok(Learned::Full),
+            Err(error) => return Err(DatapathError::map("write", map::ADDRS)(error)),
+        }
+        if let Err(error) = self.maps.name_text.insert(answer.name_key, answer.name, 0)
+            && !is_full(&error)
+        {
+            return Err(DatapathError::map("write", map::NAME_TEXT)(error));
+        }
+        Ok(Learned::Written)
+    }
+
+    /// Removes addresses that expired before `now`, and says how many. No verdict depends on it.
+    pub fn remove_expired(&mut self, now: BootTime) -> Result<usize, DatapathError> {
+        let mut expired = Vec::new();
+        for entry in self.maps.addrs.iter() {
+            let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            if entry.expires_ns <= now.0 {
+                expired.push(address);
+            }
+        }
+        for address in &expired {
+            removed(self.maps.addrs.remove(address), map::ADDRS)?;
+        }
+        Ok(expired.len())
+    }
+
+    /// Step 1.
+    fn write_union(
+        &mut self,
+        tables: &Tables,
+        workloads: &BTreeMap<u64, RuleMask>,
+    ) -> Result<(), DatapathError> {
+        let (old, new) = (&self.applied.prefixes, &tables.prefixes);
+        for (address, mask) in &new.hosts {
+            let mut both = *mask;
+            let before = old.host(address);
+            both.unite(before.unwrap_or(&RuleMask::EMPTY));
+            if before != Some(&both) {
+                write_host(&mut self.maps.hosts, address, &both)?;
+            }
+        }
+        // Every prefix of either policy exists until the flip, and carries what the longest
+        // prefix around it says in the other.
+        let either = old.prefixes.iter().chain(&new.prefixes).map(|(prefix, _)| prefix);
+        for prefix in either {
+            let both = old.with(new, prefix);
+            if old.exactly(prefix) != Some(&both) {
+                write_prefix(&mut self.maps.cidrs, prefix, &both)?;
+            }
+        }
+        for (id, mask) in workloads {
+            let mut both = *mask;
+            both.unite(self.applied.workloads.get(id).unwrap_or(&RuleMask::EMPTY));
+            self.maps
+                .workloads
+                .insert(id, both, 0)
+                .map_err(DatapathError::map("write", map::WORKLOADS))?;
+        }
+        for range in tables.virtual_ranges.iter().flatten() {
+            self.maps
+                .virtual_ranges
+                .insert(&trie_key(range), 1, 0)
+                .map_err(DatapathError::map("write", map::VIRTUAL))?;
+        }
+        for (address, port) in &tables.resolvers {
+            self.maps
+                .resolvers
+                .insert(ResolverKey::new(*address, *port), 1, 0)
+                .map_err(DatapathError::map("write", map::RESOLVERS))?;
+        }
+        Ok(())
+    }
+
+    /// Step 2.
+    fn write_idle(&mut self, tables: &Tables, generation: u64) -> Result<(), DatapathError> {
+        let settings = tables.settings(generation);
+        let first_class = settings.bank * MAX_PORT_CLASSES;
+        for (index, mask) in (first_class..).zip(&tables.ports.classes) {
+            self.maps
+                .class_masks
+                .set(index, mask, 0)
+                .map_err(DatapathError::map("write", map::CLASS_MASKS))?;
+        }
+        for (plane, classes) in (settings.bank * PORT_PLANES..).zip(&tables.ports.planes) {
+            let classes: &[u16; PORTS] =
+                classes.first_chunk().ok_or(DatapathError::Missing { what: "plane of ports" })?;
+            self.maps
+                .port_classes
+                .set(plane, classes, 0)
+                .map_err(DatapathError::map("write", map::PORT_CLASSES))?;
+        }
+        self.maps
+            .settings
+            .set(settings.bank, settings, 0)
+            .map_err(DatapathError::map("write", map::SETTINGS))
+    }
+
+    /// Step 4.
+    fn settle(
+        &mut self,
+        tables: &Tables,
+        workloads: &BTreeMap<u64, RuleMask>,
+    ) -> Result<(), DatapathError> {
+        let (old, new) = (&self.applied.prefixes, &tables.prefixes);
+        for (address, mask) in &new.hosts {
+            if old.host(address).is_some_and(|before| before != mask) {
+                write_host(&mut self.maps.hosts, address, mask)?;
+            }
+        }
+        for (address, _) in old.hosts.iter().filter(|(address, _)| new.host(address).is_none()) {
+            removed(self.maps.hosts.remove(address), map::HOSTS)?;
+        }
+        if !old.prefixes.is_empty() {
+            for (prefix, mask) in &new.prefixes {
+                if old.with(new, prefix) != *mask {
+                    write_prefix(&mut self.maps.cidrs, prefix, mask)?;
+                }
+            }
+        }
+        for (prefix, _) in &old.prefixes {
+            if new.exactly(prefix).is_none() {
+                removed(self.maps.cidrs.remove(&trie_key(prefix)), map::CIDRS)?;
+            }
+        }
+        self.set_workloads(workloads)?;
+        for range in &self.applied.virtual_ranges {
+            if !tables.virtual_ranges.iter().flatten().any(|kept| kept == range) {
+                removed(self.maps.virtual_ranges.remove(&trie_key(range)), map::VIRTUAL)?;
+            }
+        }
+        for (address, port) in &self.applied.resolvers {
+            if !tables.resolvers.contains(&(*address, *port)) {
+                let key = ResolverKey::new(*address, *port);
+                removed(self.maps.resolvers.remove(&key), map::RESOLVERS)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Clears the bits of rules that are gone from the addresses of names, so that their slots
+    /// can be given to others.
+    fn free_slots(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
+        if freed.is_empty() {
+            return Ok(());
+        }
+        let addrs = &mut self.maps.addrs;
+        let mut changed = Vec::new();
+        for entry in addrs.iter() {
+            let (address, mut entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            let before = entry.rules;
+            entry.rules.subtract(freed);
+            if entry.rules != before {
+                changed.push((address, entry));
+            }
+        }
+        for (address, entry) in changed {
+            if entry.rules.is_empty() {
+                removed(addrs.remove(&address), map::ADDRS)?;
+            } else {
+                addrs.insert(address, entry, 0).map_err(DatapathError::map("write", map::ADDRS))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_host(
+    hosts: &mut HashMap<MapData, Address, RuleMask>,
+    address: &Address,
+    mask: &RuleMask,
+) -> Result<(), DatapathError> {
+    hosts.insert(address, mask, 0).map_err(DatapathError::map("write", map::HOSTS))
+}
+
+fn write_prefix(
+    cidrs: &mut LpmTrie<MapData, Address, RuleMask>,
+    prefix: &Prefix,
+    mask: &RuleMask,
+) -> Result<(), DatapathError> {
+    cidrs.insert(&trie_key(prefix), mask, 0).map_err(DatapathError::map("write", map::CIDRS))
+}
+
+/// A key that is gone already is as good as removed.
+fn removed(result: Result<(), MapError>, map: &'static str) -> Result<(), DatapathError> {
+    match result {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(DatapathError::map("remove from", map)(error)),
+    }
+}
