@@ -1,9 +1,15 @@
 //! The key of every address table.
 
 /// An IPv4 or IPv6 address: 16 bytes in network order, IPv4 as `::ffff:a.b.c.d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Kept as four words whose bytes are in network order: whole words are what the verifier and
+/// the BPF instruction set handle well, and no key needs padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]
-pub struct Address([u8; 16]);
+pub struct Address([u32; 4]);
+
+/// The third word of an IPv4-mapped address.
+const MAPPED: u32 = 0x0000_ffff_u32.to_be();
 
 impl Address {
     /// Bits in front of the IPv4 address.
@@ -11,78 +17,106 @@ impl Address {
 
     /// An IPv4 address from its four bytes in network order.
     #[inline(always)]
-    pub const fn from_v4([a, b, c, d]: [u8; 4]) -> Self {
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    pub const fn from_v4(bytes: [u8; 4]) -> Self {
+        Self::from_v4_word(u32::from_ne_bytes(bytes))
+    }
+
+    /// An IPv4 address from a word as the kernel keeps it: its bytes in network order.
+    #[inline(always)]
+    pub const fn from_v4_word(word: u32) -> Self {
+        Self([0, 0, MAPPED, word])
     }
 
     /// An IPv6 address from its bytes in network order.
     #[inline(always)]
     pub const fn from_v6(bytes: [u8; 16]) -> Self {
-        Self(bytes)
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Self([
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            u32::from_ne_bytes([m, n, o, p]),
+        ])
     }
 
     /// The bytes in network order.
     #[inline(always)]
-    pub const fn bytes(&self) -> &[u8; 16] {
-        &self.0
+    pub const fn bytes(&self) -> [u8; 16] {
+        let [first, second, third, fourth] = self.0;
+        let [a, b, c, d] = first.to_ne_bytes();
+        let [e, f, g, h] = second.to_ne_bytes();
+        let [i, j, k, l] = third.to_ne_bytes();
+        let [m, n, o, p] = fourth.to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
     /// Whether the key stands for an IPv4 address.
     #[inline(always)]
     pub const fn is_v4(&self) -> bool {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = self.0;
-        a | b | c | d | e | f | g | h | i | j == 0 && k & l == 0xff
+        let [first, second, third, _] = self.0;
+        first | second | (third ^ MAPPED) == 0
     }
 
-    /// An IPv6 address from four words as the kernel keeps them: each in network order.
+    /// An IPv6 address from four words as the kernel keeps them: bytes in network order.
     #[inline(always)]
-    pub const fn from_words([first, second, third, fourth]: [u32; 4]) -> Self {
-        let [a, b, c, d] = first.to_ne_bytes();
-        let [e, f, g, h] = second.to_ne_bytes();
-        let [i, j, k, l] = third.to_ne_bytes();
-        let [m, n, o, p] = fourth.to_ne_bytes();
-        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    pub const fn from_words(words: [u32; 4]) -> Self {
+        Self(words)
     }
 
-    /// The address as four words, each in network order.
+    /// The address as four words, bytes in network order.
     #[inline(always)]
     pub const fn words(&self) -> [u32; 4] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
-        [
-            u32::from_ne_bytes([a, b, c, d]),
-            u32::from_ne_bytes([e, f, g, h]),
-            u32::from_ne_bytes([i, j, k, l]),
-            u32::from_ne_bytes([m, n, o, p]),
-        ]
+        self.0
     }
 
     /// Whether a connect to it stays on this host whatever the routes say: `127.0.0.0/8`, `::1`,
     /// and the unspecified addresses, which Linux takes for loopback.
     #[inline(always)]
     pub const fn is_this_host(&self) -> bool {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
+        let [first, second, third, fourth] = self.0;
+        let last = u32::from_be(fourth);
         if self.is_v4() {
-            return m == 127 || m | n | o | p == 0;
+            return last >> 24 == 127 || last == 0;
         }
-        a | b | c | d | e | f | g | h | i | j | k | l | m | n | o == 0 && p <= 1
+        first | second | third == 0 && last <= 1
     }
 
     /// The last four bytes: the address itself where [`Self::is_v4`].
     #[inline(always)]
     pub const fn v4_bytes(&self) -> [u8; 4] {
-        let [.., a, b, c, d] = self.0;
-        [a, b, c, d]
+        let [.., last] = self.0;
+        last.to_ne_bytes()
+    }
+
+    /// The first bytes: enough to tell the scope of an IPv6 address.
+    #[inline(always)]
+    pub const fn scope_bytes(&self) -> [u8; 4] {
+        let [first, ..] = self.0;
+        first.to_ne_bytes()
     }
 
     /// Whether an IPv6 header must not carry it: `::ffff:0:0/96` (mapped), or `::/96` other than
     /// `::` and `::1` (IPv4-compatible, deprecated by RFC 4291, 2.5.5.1).
     #[inline(always)]
     pub const fn is_v4_in_v6(&self) -> bool {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
-        if a | b | c | d | e | f | g | h | i | j != 0 {
+        let [first, second, third, fourth] = self.0;
+        if first | second != 0 {
             return false;
         }
-        k & l == 0xff || (k | l == 0 && (m | n | o != 0 || p > 1))
+        third == MAPPED || (third == 0 && u32::from_be(fourth) > 1)
+    }
+}
+
+/// In the order of the bytes on the wire, on every machine.
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.bytes().cmp(&other.bytes())
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -99,7 +133,7 @@ impl From<core::net::IpAddr> for Address {
 #[cfg(feature = "user")]
 impl From<Address> for core::net::IpAddr {
     fn from(address: Address) -> Self {
-        if address.is_v4() { Self::from(address.v4_bytes()) } else { Self::from(address.0) }
+        if address.is_v4() { Self::from(address.v4_bytes()) } else { Self::from(address.bytes()) }
     }
 }
 

@@ -137,7 +137,7 @@ pub fn decide(tables: &impl Tables, packet: &Packet, is_loopback: bool, now_ns: 
     if is_loopback {
         return Decision::implicit(Implicit::Loopback);
     }
-    if matches!(packet.piece, Piece::Later) {
+    if packet.piece == Piece::LATER {
         return later_fragment(tables, settings, packet, now_ns);
     }
     if let Some(implicit) = implicit::accepts(tables, settings, packet) {

@@ -10,8 +10,8 @@ pub struct FragmentKey {
     pub source: Address,
     /// Destination address.
     pub destination: Address,
-    /// Identification, as on the wire; IPv4 in the last two bytes.
-    pub id: [u8; 4],
+    /// Identification, bytes in network order; IPv4 in the last two.
+    pub id: u32,
     /// Protocol of the datagram.
     pub protocol: u8,
     /// Zero.
@@ -36,5 +36,5 @@ pub struct FragmentEntry {
 /// (`IP_FRAG_TIME`, include/net/ip.h, 6.18).
 pub const LIFETIME_NS: u64 = 30_000_000_000;
 
-const _: () = assert!(size_of::<FragmentKey>() == 40 && align_of::<FragmentKey>() == 1);
+const _: () = assert!(size_of::<FragmentKey>() == 40 && align_of::<FragmentKey>() == 4);
 const _: () = assert!(size_of::<FragmentEntry>() == 24);

@@ -7,7 +7,7 @@
 //!
 //! Rules of the boundary:
 //!
-//! - addresses and ports are big-endian byte arrays, so a key has no padding and no alignment;
+//! - addresses and ports have their bytes in network order, whatever the machine;
 //! - masks, counters and times are `u64` in host order: both sides run on one machine;
 //! - no `bool`, `Option`, `usize` or enum crosses; padding is a named field and is zero;
 //! - a change of any layout here raises [`abi::ABI_VERSION`], which is part of the name of the

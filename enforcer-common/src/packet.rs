@@ -42,20 +42,44 @@ pub trait Bytes {
     /// What the layer below says they are, in host order (0x0800, 0x86dd).
     fn ethertype(&self) -> u16;
 
-    /// `N` bytes from `offset` on; `None` where the packet ends before.
-    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
+    /// One byte; `None` where the packet ends before.
+    fn byte(&self, offset: u32) -> Option<u8>;
+
+    /// `N` words of four bytes from `offset` on, each with its bytes in network order; `None`
+    /// where the packet ends before.
+    fn words<const N: usize>(&self, offset: u32) -> Option<[u32; N]>;
+
+    /// Returns `value`. The kernel's verifier follows every path with all it knows of each value,
+    /// and paths multiply; where they meet, this takes the knowledge away and they are one.
+    #[inline(always)]
+    fn forget(&self, value: u32) -> u32 {
+        value
+    }
 }
 
 /// Whether a packet is a piece of a datagram, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Piece {
+#[repr(transparent)]
+pub struct Piece(u32);
+
+impl Piece {
     /// A whole datagram.
-    Whole = 0,
+    pub const WHOLE: Self = Self(0);
     /// The first fragment: it has the ports.
-    First = 1,
+    pub const FIRST: Self = Self(1);
     /// Any other fragment: it has none.
-    Later = 2,
+    pub const LATER: Self = Self(2);
+
+    #[inline(always)]
+    const fn of(offset: u32, has_more: bool) -> Self {
+        if offset != 0 {
+            Self::LATER
+        } else if has_more {
+            Self::FIRST
+        } else {
+            Self::WHOLE
+        }
+    }
 }
 
 /// What a verdict needs to know of a packet.
@@ -65,8 +89,8 @@ pub struct Packet {
     pub source: Address,
     /// Destination address.
     pub destination: Address,
-    /// Identification of a fragment, as on the wire; zero for a whole datagram.
-    pub id: [u8; 4],
+    /// Identification of a fragment, bytes in network order; zero for a whole datagram.
+    pub id: u32,
     /// Bytes from the network header on.
     pub length: u32,
     /// Source port; 0 where the protocol has none.
@@ -83,6 +107,20 @@ pub struct Packet {
     pub piece: Piece,
 }
 
+/// The network header, read; what follows it begins at `payload`.
+struct Network {
+    source: Address,
+    destination: Address,
+    id: u32,
+    /// Offset of the transport header.
+    payload: u32,
+    /// Where the fragment begins in its datagram, in units of eight bytes.
+    fragment_offset: u32,
+    protocol: u32,
+    hop_limit: u32,
+    piece: Piece,
+}
+
 impl Packet {
     /// Reads a packet.
     ///
@@ -91,11 +129,28 @@ impl Packet {
     /// The reason for which a packet of this form is dropped.
     #[inline(always)]
     pub fn parse(bytes: &impl Bytes) -> Result<Self, Reason> {
-        match bytes.ethertype() {
-            ethertype::IPV4 => ipv4::parse(bytes),
-            ethertype::IPV6 => ipv6::parse(bytes),
-            _ => Err(Reason::NotIp),
-        }
+        let is_v6 = bytes.ethertype() == ethertype::IPV6;
+        let network = if is_v6 {
+            ipv6::parse(bytes)?
+        } else if bytes.ethertype() == ethertype::IPV4 {
+            ipv4::parse(bytes)?
+        } else {
+            return Err(Reason::NotIp);
+        };
+        let network = network.forgotten(bytes);
+        let (source_port, destination_port) = transport::ports(bytes, &network)?;
+        Ok(Self {
+            source: network.source,
+            destination: network.destination,
+            id: network.id,
+            length: bytes.length(),
+            source_port: bytes.forget(u32::from(source_port)) as u16,
+            destination_port: bytes.forget(u32::from(destination_port)) as u16,
+            protocol: network.protocol as u8,
+            hop_limit: network.hop_limit as u8,
+            is_v6: bytes.forget(u32::from(is_v6)) & 1 != 0,
+            piece: network.piece,
+        })
     }
 
     /// The key that all fragments of the datagram share.
@@ -110,3 +165,28 @@ impl Packet {
         }
     }
 }
+
+impl Network {
+    /// Where the paths through both families and all their headers become one.
+    #[inline(always)]
+    fn forgotten(self, bytes: &impl Bytes) -> Self {
+        let forget_address = |address: Address| {
+            let [first, second, third, fourth] = address.words();
+            let forget = |word| bytes.forget(word);
+            Address::from_words([forget(first), forget(second), forget(third), forget(fourth)])
+        };
+        Self {
+            source: forget_address(self.source),
+            destination: forget_address(self.destination),
+            id: bytes.forget(self.id),
+            payload: bytes.forget(self.payload) & MAX_PAYLOAD_OFFSET,
+            fragment_offset: bytes.forget(self.fragment_offset),
+            protocol: bytes.forget(self.protocol) & 0xff,
+            hop_limit: bytes.forget(self.hop_limit) & 0xff,
+            piece: Piece(bytes.forget(self.piece.0)),
+        }
+    }
+}
+
+/// No transport header begins behind it: IPv6's 40 bytes and 256 of extension headers are less.
+const MAX_PAYLOAD_OFFSET: u32 = 0x1ff;

@@ -10,7 +10,7 @@ use crate::{
     settings::{AddressEntry, NameText, ResolverKey, Settings},
 };
 
-// SAFETY: sixteen bytes, every pattern valid.
+// SAFETY: four words, every pattern valid.
 unsafe impl aya::Pod for Address {}
 // SAFETY: eight words, every pattern valid.
 unsafe impl aya::Pod for RuleMask {}
@@ -20,11 +20,11 @@ unsafe impl aya::Pod for Hits {}
 unsafe impl aya::Pod for Settings {}
 // SAFETY: integers and a mask without padding (size asserted in `settings`).
 unsafe impl aya::Pod for AddressEntry {}
-// SAFETY: bytes only (alignment asserted in `settings`).
+// SAFETY: words and bytes without padding (size asserted in `settings`).
 unsafe impl aya::Pod for ResolverKey {}
 // SAFETY: bytes only.
 unsafe impl aya::Pod for NameText {}
-// SAFETY: bytes only (alignment asserted in `fragment`).
+// SAFETY: words and bytes without padding (size asserted in `fragment`).
 unsafe impl aya::Pod for FragmentKey {}
 // SAFETY: integers without padding (size asserted in `fragment`).
 unsafe impl aya::Pod for FragmentEntry {}

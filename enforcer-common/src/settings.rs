@@ -83,4 +83,4 @@ pub struct NameText(pub [u8; crate::abi::NAME_BYTES]);
 
 const _: () = assert!(size_of::<Settings>() == 16 + 3 * 64);
 const _: () = assert!(size_of::<AddressEntry>() == 64 + 24);
-const _: () = assert!(size_of::<ResolverKey>() == 20 && align_of::<ResolverKey>() == 1);
+const _: () = assert!(size_of::<ResolverKey>() == 20 && align_of::<ResolverKey>() == 4);

@@ -83,7 +83,7 @@ fn is_discovery(packet: &Packet) -> bool {
     if packet.hop_limit != ON_LINK_HOP_LIMIT {
         return false;
     }
-    let [first, second, ..] = *packet.destination.bytes();
+    let [first, second, ..] = packet.destination.scope_bytes();
     let is_link_scope = first == 0xff && second == 0x02 || first == 0xfe && second & 0xc0 == 0x80;
     match packet.destination_port {
         ROUTER_SOLICITATION => is_link_scope,
@@ -98,7 +98,7 @@ fn is_discovery(packet: &Packet) -> bool {
 /// Reports of a host (RFC 3810, 5.2: hop limit one); queries are a router's.
 #[inline(always)]
 fn is_mld(packet: &Packet) -> bool {
-    let [first, ..] = *packet.destination.bytes();
+    let [first, ..] = packet.destination.scope_bytes();
     first == 0xff
         && packet.hop_limit == 1
         && matches!(packet.destination_port, MLD_REPORT | MLD_DONE | MLD2_REPORT)
@@ -113,7 +113,7 @@ fn is_dhcp(packet: &Packet) -> bool {
             is_dhcp_server_place(packet.destination.v4_bytes())
         }
         (DHCP6_CLIENT, DHCP6_SERVER) if packet.is_v6 => {
-            let [first, second, ..] = *packet.destination.bytes();
+            let [first, second, ..] = packet.destination.scope_bytes();
             first == 0xff && second == 0x02 || first == 0xfe && second & 0xc0 == 0x80
         }
         _ => false,

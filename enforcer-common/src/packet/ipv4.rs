@@ -1,13 +1,13 @@
 //! The IPv4 header (RFC 791, 3.1).
 
-use super::{Bytes, Packet, Piece, transport};
+use super::{Bytes, Network, Piece};
 use crate::{address::Address, verdict::Reason};
 
 const HEADER_BYTES: u32 = 20;
 /// Largest header: the length field counts four-byte words in four bits.
 const MAX_HEADER_BYTES: u32 = 60;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET_MASK: u16 = 0x1fff;
+const MORE_FRAGMENTS: u32 = 0x2000;
+const OFFSET_MASK: u32 = 0x1fff;
 
 /// Option types (RFC 791, 3.1): the real destination is inside the two source routes.
 const OPTION_END: u8 = 0;
@@ -16,66 +16,40 @@ const OPTION_LOOSE_SOURCE_ROUTE: u8 = 131;
 const OPTION_STRICT_SOURCE_ROUTE: u8 = 137;
 
 #[inline(always)]
-pub(super) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
-    let Some(header) = bytes.load::<20>(0) else { return Err(Reason::ShortPacket) };
-    let [
-        version_and_words,
-        _,
-        length_high,
-        length_low,
-        id_high,
-        id_low,
-        fragment_high,
-        fragment_low,
-        hop_limit,
-        protocol,
-        _,
-        _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = header;
-    let header_bytes = u32::from(version_and_words & 0x0f) << 2;
-    if version_and_words >> 4 != 4 || header_bytes < HEADER_BYTES {
+pub(super) fn parse(bytes: &impl Bytes) -> Result<Network, Reason> {
+    let Some([first, second, third, source, destination]) = bytes.words::<5>(0) else {
+        return Err(Reason::ShortPacket);
+    };
+    // | version 4 | words 4 | service 8 | total length 16 |
+    let first = u32::from_be(first);
+    let header_bytes = (first >> 24 & 0x0f) << 2;
+    if first >> 28 != 4 || header_bytes < HEADER_BYTES {
         return Err(Reason::MalformedHeader);
     }
     // 0 stands for a packet over 65,535 bytes, which the kernel cuts up later (BIG TCP, 6.3+).
-    let total = u32::from(u16::from_be_bytes([length_high, length_low]));
+    let total = first & 0xffff;
     if total != 0 && total < header_bytes {
         return Err(Reason::MalformedHeader);
     }
     if header_bytes > HEADER_BYTES {
         refuse_source_route(bytes, header_bytes)?;
     }
-
-    let fragment = u16::from_be_bytes([fragment_high, fragment_low]);
-    let offset = fragment & OFFSET_MASK;
-    let piece = if offset != 0 {
-        Piece::Later
-    } else if fragment & MORE_FRAGMENTS != 0 {
-        Piece::First
-    } else {
-        Piece::Whole
-    };
-    let mut packet = Packet {
-        source: Address::from_v4([s0, s1, s2, s3]),
-        destination: Address::from_v4([d0, d1, d2, d3]),
-        id: [0, 0, id_high, id_low],
-        length: bytes.length(),
-        source_port: 0,
-        destination_port: 0,
-        protocol,
-        hop_limit,
-        is_v6: false,
+    // | identification 16 | flags 3 | fragment offset 13 |
+    let second = u32::from_be(second);
+    let offset = second & OFFSET_MASK;
+    let piece = Piece::of(offset, second & MORE_FRAGMENTS != 0);
+    // | time to live 8 | protocol 8 | checksum 16 |
+    let third = u32::from_be(third);
+    Ok(Network {
+        source: Address::from_v4_word(source),
+        destination: Address::from_v4_word(destination),
+        id: if piece == Piece::WHOLE { 0 } else { (second >> 16).to_be() },
+        payload: header_bytes,
+        fragment_offset: offset,
+        protocol: third >> 16 & 0xff,
+        hop_limit: third >> 24,
         piece,
-    };
-    transport::parse(bytes, &mut packet, header_bytes, offset)?;
-    Ok(packet)
+    })
 }
 
 /// Walks the options: every byte of them may be a no-operation, so forty rounds see the end.
@@ -83,10 +57,11 @@ pub(super) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
 fn refuse_source_route(bytes: &impl Bytes, header_bytes: u32) -> Result<(), Reason> {
     let mut position = HEADER_BYTES;
     for _ in HEADER_BYTES..MAX_HEADER_BYTES {
+        position = bytes.forget(position) & 0x1ff;
         if position >= header_bytes {
             break;
         }
-        let Some([kind]) = bytes.load::<1>(position) else { return Err(Reason::ShortPacket) };
+        let Some(kind) = bytes.byte(position) else { return Err(Reason::ShortPacket) };
         match kind {
             OPTION_END => break,
             OPTION_NOP => position += 1,
@@ -94,7 +69,7 @@ fn refuse_source_route(bytes: &impl Bytes, header_bytes: u32) -> Result<(), Reas
                 return Err(Reason::SourceRoute);
             }
             _ => {
-                let Some([length]) = bytes.load::<1>(position + 1) else {
+                let Some(length) = bytes.byte(position + 1) else {
                     return Err(Reason::ShortPacket);
                 };
                 if length < 2 {

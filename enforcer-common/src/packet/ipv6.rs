@@ -1,6 +1,6 @@
 //! The IPv6 header and its extension headers (RFC 8200).
 
-use super::{Bytes, Packet, Piece, transport};
+use super::{Bytes, Network, Piece};
 use crate::{address::Address, verdict::Reason};
 
 const HEADER_BYTES: u32 = 40;
@@ -9,98 +9,108 @@ const MAX_EXTENSIONS: u32 = 8;
 /// How many bytes of them: more than any sender of our day needs.
 const MAX_EXTENSION_BYTES: u32 = 256;
 
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTHENTICATION: u8 = 51;
-const NO_NEXT_HEADER: u8 = 59;
-const DESTINATION_OPTIONS: u8 = 60;
-const MOBILITY: u8 = 135;
-const HOST_IDENTITY: u8 = 139;
-const SHIM6: u8 = 140;
+const HOP_BY_HOP: u32 = 0;
+const ROUTING: u32 = 43;
+const FRAGMENT: u32 = 44;
+const AUTHENTICATION: u32 = 51;
+const NO_NEXT_HEADER: u32 = 59;
+const DESTINATION_OPTIONS: u32 = 60;
+const MOBILITY: u32 = 135;
+const HOST_IDENTITY: u32 = 139;
+const SHIM6: u32 = 140;
 
-const MORE_FRAGMENTS: u16 = 1;
+const MORE_FRAGMENTS: u32 = 1;
 
 #[inline(always)]
-pub(super) fn parse(bytes: &impl Bytes) -> Result<Packet, Reason> {
-    let Some([version, _, _, _, _, _, next, hop_limit]) = bytes.load::<8>(0) else {
+pub(super) fn parse(bytes: &impl Bytes) -> Result<Network, Reason> {
+    let Some([first, second, s0, s1, s2, s3, d0, d1, d2, d3]) = bytes.words::<10>(0) else {
         return Err(Reason::ShortPacket);
     };
-    let Some(source) = bytes.load::<16>(8) else { return Err(Reason::ShortPacket) };
-    let Some(destination) = bytes.load::<16>(24) else { return Err(Reason::ShortPacket) };
-    if version >> 4 != 6 {
+    // | version 4 | class 8 | label 20 |
+    if u32::from_be(first) >> 28 != 6 {
         return Err(Reason::MalformedHeader);
     }
-    let mut packet = Packet {
-        source: Address::from_v6(source),
-        destination: Address::from_v6(destination),
-        id: [0; 4],
-        length: bytes.length(),
-        source_port: 0,
-        destination_port: 0,
-        protocol: next,
-        hop_limit,
-        is_v6: true,
-        piece: Piece::Whole,
-    };
-    if packet.destination.is_v4_in_v6() || packet.source.is_v4_in_v6() {
+    let source = Address::from_words([s0, s1, s2, s3]);
+    let destination = Address::from_words([d0, d1, d2, d3]);
+    if destination.is_v4_in_v6() || source.is_v4_in_v6() {
         return Err(Reason::MappedAddress);
     }
-    let (offset, fragment_offset) = walk_extensions(bytes, &mut packet)?;
-    transport::parse(bytes, &mut packet, offset, fragment_offset)?;
-    Ok(packet)
+    // | payload length 16 | next header 8 | hop limit 8 |
+    let second = u32::from_be(second);
+    let walked = walk_extensions(bytes, second >> 8 & 0xff)?;
+    Ok(Network {
+        source,
+        destination,
+        id: walked.id,
+        payload: walked.offset,
+        fragment_offset: walked.fragment_offset,
+        protocol: walked.protocol,
+        hop_limit: second & 0xff,
+        piece: walked.piece,
+    })
 }
 
-/// Sets `protocol`, `piece` and `id`; gives the offset of the transport header and of the
-/// fragment in its datagram, in units of eight bytes.
+struct Walk {
+    offset: u32,
+    protocol: u32,
+    id: u32,
+    fragment_offset: u32,
+    piece: Piece,
+}
+
 #[inline(always)]
-fn walk_extensions(bytes: &impl Bytes, packet: &mut Packet) -> Result<(u32, u16), Reason> {
-    let mut offset = HEADER_BYTES;
+fn walk_extensions(bytes: &impl Bytes, protocol: u32) -> Result<Walk, Reason> {
+    let mut walk =
+        Walk { offset: HEADER_BYTES, protocol, id: 0, fragment_offset: 0, piece: Piece::WHOLE };
     for _ in 0..MAX_EXTENSIONS {
-        match packet.protocol {
-            FRAGMENT => {
-                let Some([next, _, high, low, id @ ..]) = bytes.load::<8>(offset) else {
-                    return Err(Reason::ShortPacket);
-                };
-                let field = u16::from_be_bytes([high, low]);
-                packet.id = id;
-                packet.protocol = next;
-                offset += 8;
-                if field >> 3 != 0 {
-                    packet.piece = Piece::Later;
-                    return Ok((offset, field >> 3));
-                }
-                if field & MORE_FRAGMENTS != 0 {
-                    packet.piece = Piece::First;
-                }
-            }
-            HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING | AUTHENTICATION => {
-                let Some([next, length, _, segments_left]) = bytes.load::<4>(offset) else {
-                    return Err(Reason::ShortPacket);
-                };
-                if packet.protocol == ROUTING && segments_left != 0 {
-                    return Err(Reason::SourceRoute);
-                }
-                // RFC 4302, 2.2: the authentication header counts four-byte words, less two.
-                let words = u32::from(length);
-                offset += if packet.protocol == AUTHENTICATION {
-                    (words + 2) << 2
-                } else {
-                    (words + 1) << 3
-                };
-                packet.protocol = next;
-            }
+        walk = Walk {
+            offset: bytes.forget(walk.offset) & 0x1ff,
+            protocol: bytes.forget(walk.protocol) & 0xff,
+            id: bytes.forget(walk.id),
+            fragment_offset: 0,
+            piece: Piece(bytes.forget(walk.piece.0)),
+        };
+        match walk.protocol {
+            FRAGMENT | HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING | AUTHENTICATION => {}
             MOBILITY | HOST_IDENTITY | SHIM6 => return Err(Reason::ExtensionHeader),
-            _ => return Ok((offset, 0)),
+            _ => return Ok(walk),
         }
-        if offset > HEADER_BYTES + MAX_EXTENSION_BYTES {
+        // No extension header is shorter than eight bytes.
+        let Some([first, id]) = bytes.words::<2>(walk.offset) else {
+            return Err(Reason::ShortPacket);
+        };
+        // | next header 8 | length 8 | of the kind 16 |
+        let first = u32::from_be(first);
+        let (kind, length) = (walk.protocol, first >> 16 & 0xff);
+        walk.protocol = first >> 24;
+        if kind == FRAGMENT {
+            // | next header 8 | reserved 8 | fragment offset 13 | reserved 2 | more 1 |
+            walk.offset += 8;
+            walk.id = id;
+            walk.fragment_offset = (first & 0xffff) >> 3;
+            let piece = Piece::of(walk.fragment_offset, first & MORE_FRAGMENTS != 0);
+            if piece == Piece::LATER {
+                walk.piece = piece;
+                return Ok(walk);
+            }
+            if piece == Piece::FIRST {
+                walk.piece = piece;
+            }
+            continue;
+        }
+        // | next header 8 | length 8 | routing type 8 | segments left 8 |
+        if kind == ROUTING && first & 0xff != 0 {
+            return Err(Reason::SourceRoute);
+        }
+        // RFC 4302, 2.2: the authentication header counts four-byte words, less two.
+        walk.offset += if kind == AUTHENTICATION { (length + 2) << 2 } else { (length + 1) << 3 };
+        if walk.offset > HEADER_BYTES + MAX_EXTENSION_BYTES {
             return Err(Reason::ExtensionHeader);
         }
     }
-    match packet.protocol {
-        FRAGMENT | HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING | AUTHENTICATION | NO_NEXT_HEADER => {
-            Err(Reason::ExtensionHeader)
-        }
-        _ => Ok((offset, 0)),
+    match walk.protocol {
+        FRAGMENT | HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING | AUTHENTICATION | NO_NEXT_HEADER
+        | MOBILITY | HOST_IDENTITY | SHIM6 => Err(Reason::ExtensionHeader),
+        _ => Ok(walk),
     }
 }

@@ -19,9 +19,9 @@ use crate::{
 
 #[inline(always)]
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
-    let buffer = Buffer::new(ctx);
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let buffer = Buffer::new(ctx, now_ns);
     let maps = Maps::of_packet(ctx);
     let decision = match Packet::parse(&buffer) {
         Ok(packet) => {
@@ -53,7 +53,7 @@ fn follow_up(
     now_ns: u64,
 ) {
     match decision.verdict {
-        Verdict::Allow if matches!(packet.piece, Piece::First) => {
+        Verdict::Allow if packet.piece == Piece::FIRST => {
             let entry = FragmentEntry {
                 generation: settings.generation,
                 expires_ns: now_ns + LIFETIME_NS,

@@ -34,7 +34,7 @@ impl From<IpNet> for Prefix {
 
 /// The leading `bits` of an address, the others zero.
 fn cut(address: &Address, bits: u8) -> Address {
-    let value = u128::from_be_bytes(*address.bytes());
+    let value = u128::from_be_bytes(address.bytes());
     let mask = u128::MAX.checked_shl(u32::from(ADDRESS_BITS.saturating_sub(bits))).unwrap_or(0);
     Address::from_v6((value & mask).to_be_bytes())
 }
