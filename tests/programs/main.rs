@@ -1,1 +1,3 @@
-fn main() {}
+//! Program tests: each hook on crafted packets, in the kernel.
+
+mod load;

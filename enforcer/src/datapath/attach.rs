@@ -99,6 +99,20 @@ impl Hook {
         })
     }
 
+    pub(super) fn verified_instructions(&self, object: &Ebpf) -> Result<u32, DatapathError> {
+        let info = match object.program(self.program) {
+            Some(Program::CgroupSkb(program)) => program.info(),
+            Some(Program::CgroupSockAddr(program)) => program.info(),
+            _ => return Err(DatapathError::Missing { what: self.program }),
+        };
+        let info = info.map_err(|source| DatapathError::Program {
+            program: self.program,
+            kernel: kernel_release(),
+            source: Box::new(source),
+        })?;
+        Ok(info.verified_instruction_count().unwrap_or(0))
+    }
+
     fn program_of<'a, P>(&self, object: &'a mut Ebpf) -> Result<&'a mut P, DatapathError>
     where
         &'a mut P: TryFrom<&'a mut Program>,

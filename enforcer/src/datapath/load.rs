@@ -115,6 +115,15 @@ impl Datapath {
         clean_up(&self.instance);
     }
 
+    /// How many instructions the verifier walked for each program; 0 where the kernel does not say
+    /// (before 5.16).
+    pub fn verified_instructions(&self) -> Result<Vec<(&'static str, u32)>, DatapathError> {
+        HOOKS
+            .iter()
+            .map(|hook| Ok((hook.program, hook.verified_instructions(&self.object)?)))
+            .collect()
+    }
+
     /// The folder of pins.
     pub fn folder(&self) -> &Path {
         self.folder.path()
