@@ -14,6 +14,8 @@ use crate::fqdn::Pattern;
 
 pub mod compile;
 pub mod diagnostic;
+pub mod preset;
+pub mod warn;
 
 /// A whole policy document, presets expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +87,10 @@ pub enum Endpoint {
     Fqdn {
         /// Which names.
         pattern: Pattern,
-        /// Where it was written.
+        /// Line in the policy file, from 1.
         line: u32,
+        /// Column in the policy file, from 1, in characters.
+        column: u32,
     },
     /// An address range with holes.
     Cidr {
@@ -94,8 +98,10 @@ pub enum Endpoint {
         prefix: IpNet,
         /// Ranges inside `prefix` that are not meant; sorted, none inside another.
         except: Vec<IpNet>,
-        /// Where it was written.
+        /// Line in the policy file, from 1.
         line: u32,
+        /// Column in the policy file, from 1, in characters.
+        column: u32,
     },
 }
 
