@@ -62,6 +62,11 @@ pub enum DatapathError {
         #[source]
         source: aya::pin::PinError,
     },
+    /// Traces of an earlier policy could not be removed.
+    #[error(
+        "an earlier policy could not be removed from the maps: restart the agent to apply another"
+    )]
+    Unsettled,
     /// The object file did not load.
     #[error("load the kernel programs into kernel {kernel}")]
     Load {

@@ -6,7 +6,7 @@
 //! 3. One word, the generation, is flipped: from here on the new policy judges.
 //! 4. Every mask table is written as the new policy has it, and what it no longer has is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::{HashMap, LpmTrie, MapData, MapError};
 use enforcer_common::{
@@ -31,6 +31,7 @@ pub(super) struct Applied {
     virtual_ranges: Vec<Prefix>,
     workloads: BTreeMap<u64, RuleMask>,
     resolvers: Vec<(Address, u16)>,
+    is_unsettled: bool,
 }
 
 /// An address of a name, for [`Datapath::learn`].
@@ -53,23 +54,33 @@ impl Datapath {
     ///
     /// # Errors
     ///
-    /// A map that is full or broken. Before the generation is flipped the old policy goes on as
-    /// it was; afterwards the new one is in force and only leftovers of the old remain.
+    /// A map that is full or broken. Before the generation is flipped the old policy goes on and
+    /// what was written of the new one is withdrawn; afterwards the new one is in force and only
+    /// leftovers of the old remain. [`DatapathError::Unsettled`] where leftovers could not be
+    /// removed: no policy may be applied any more, since a slot could be given away with traces
+    /// of its last rule.
     pub fn apply(
         &mut self,
         tables: &Tables,
         workloads: &BTreeMap<u64, RuleMask>,
     ) -> Result<u64, DatapathError> {
+        if self.applied.is_unsettled {
+            return Err(DatapathError::Unsettled);
+        }
         let generation = self.applied.generation + 1;
-        self.write_union(tables, workloads)?;
-        self.write_idle(tables, generation)?;
-        self.maps
-            .generation
-            .set(0, generation, 0)
-            .map_err(DatapathError::map("write", map::GENERATION))?;
+        if let Err(error) = self.write_and_flip(tables, workloads, generation) {
+            if let Err(leftover) = self.withdraw(tables, workloads) {
+                tracing::error!(%leftover, "withdraw a policy that could not be applied");
+                self.applied.is_unsettled = true;
+            }
+            return Err(error);
+        }
         let mut freed = self.applied.active;
         freed.subtract(&tables.active);
+        // Held until the end: an early return leaves traces of the old policy in the tables.
+        self.applied.is_unsettled = true;
         self.settle(tables, workloads)?;
+        self.free_slots(&freed)?;
         self.applied = Applied {
             generation,
             active: tables.active,
@@ -77,9 +88,68 @@ impl Datapath {
             virtual_ranges: tables.virtual_ranges.clone().unwrap_or_default(),
             workloads: workloads.clone(),
             resolvers: tables.resolvers.clone(),
+            is_unsettled: false,
         };
-        self.free_slots(&freed)?;
         Ok(generation)
+    }
+
+    /// Steps 1 to 3.
+    fn write_and_flip(
+        &mut self,
+        tables: &Tables,
+        workloads: &BTreeMap<u64, RuleMask>,
+        generation: u64,
+    ) -> Result<(), DatapathError> {
+        self.write_union(tables, workloads)?;
+        self.write_idle(tables, generation)?;
+        self.maps
+            .generation
+            .set(0, generation, 0)
+            .map_err(DatapathError::map("write", map::GENERATION))
+    }
+
+    /// Undoes step 1: every table as the policy in force has it.
+    fn withdraw(
+        &mut self,
+        tables: &Tables,
+        workloads: &BTreeMap<u64, RuleMask>,
+    ) -> Result<(), DatapathError> {
+        let (old, new) = (&self.applied.prefixes, &tables.prefixes);
+        for (address, _) in &new.hosts {
+            match old.host(address) {
+                Some(before) => write_host(&mut self.maps.hosts, address, before)?,
+                None => removed(self.maps.hosts.remove(address), map::HOSTS)?,
+            }
+        }
+        for (prefix, mask) in &old.prefixes {
+            write_prefix(&mut self.maps.cidrs, prefix, mask)?;
+        }
+        for (prefix, _) in new.prefixes.iter().filter(|(prefix, _)| old.exactly(prefix).is_none()) {
+            removed(self.maps.cidrs.remove(&trie_key(prefix)), map::CIDRS)?;
+        }
+        for id in workloads.keys() {
+            match self.applied.workloads.get(id) {
+                Some(before) => {
+                    let written = self.maps.workloads.insert(id, before, 0);
+                    written.map_err(DatapathError::map("write", map::WORKLOADS))?;
+                }
+                None => removed(self.maps.workloads.remove(id), map::WORKLOADS)?,
+            }
+        }
+        for range in tables.virtual_ranges.iter().flatten() {
+            if !self.applied.virtual_ranges.contains(range) {
+                removed(self.maps.virtual_ranges.remove(&trie_key(range)), map::VIRTUAL)?;
+            }
+        }
+        for server in &tables.resolvers {
+            if !self.applied.resolvers.contains(server) {
+                let key = ResolverKey::new(server.0, server.1);
+                removed(self.maps.resolvers.remove(&key), map::RESOLVERS)?;
+            }
+        }
+        let mut added = tables.active;
+        added.subtract(&self.applied.active);
+        self.free_slots(&added)
     }
 
     /// The generation in force; 0 before the first.
@@ -136,16 +206,32 @@ impl Datapath {
     /// Removes addresses that expired before `now`, and says how many. No verdict depends on it.
     pub fn remove_expired(&mut self, now: BootTime) -> Result<usize, DatapathError> {
         let mut expired = Vec::new();
+        let mut live_names = BTreeSet::new();
         for entry in self.maps.addrs.iter() {
             let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
             if entry.expires_ns <= now.0 {
                 expired.push(address);
+            } else {
+                live_names.insert(entry.name);
             }
         }
         for address in &expired {
             removed(self.maps.addrs.remove(address), map::ADDRS)?;
         }
+        if !expired.is_empty() {
+            self.remove_unused_names(&live_names)?;
+        }
         Ok(expired.len())
+    }
+
+    fn remove_unused_names(&mut self, live: &BTreeSet<u64>) -> Result<(), DatapathError> {
+        let keys: Result<Vec<u64>, _> = self.maps.name_text.keys().collect();
+        for key in keys.map_err(DatapathError::map("read", map::NAME_TEXT))? {
+            if !live.contains(&key) {
+                removed(self.maps.name_text.remove(&key), map::NAME_TEXT)?;
+            }
+        }
+        Ok(())
     }
 
     /// Step 1.
