@@ -1,0 +1,258 @@
+//! The policy in force: its tables in the kernel and the addresses of its names.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use enforcer_common::{rule_mask::RuleMask, settings::NameText, special::Special};
+
+use super::{policy_file::PolicyFile, workloads::Workloads};
+use crate::{
+    datapath::{BootTime, Datapath, Learned, sync::Answer},
+    fqdn::DomainName,
+    policy::compile::{self, Slots, Tables},
+    resolver::{Outcome, Resolution, ResolvedAddress},
+};
+
+/// What is in force.
+pub(super) struct Enforcement {
+    pub(super) datapath: Datapath,
+    pub(super) file: PolicyFile,
+    pub(super) tables: Tables,
+    /// What happened to addresses of names.
+    pub(super) learning: Learning,
+    slots: Slots,
+    workloads: Workloads,
+    answers: BTreeMap<DomainName, BTreeMap<IpAddr, Known>>,
+}
+
+/// Counts since the agent started.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Learning {
+    /// Addresses written.
+    pub(super) learned: u64,
+    /// Addresses not taken, by reason.
+    pub(super) ignored: BTreeMap<&'static str, u64>,
+    /// Whether the newest address did not fit.
+    pub(super) is_full: bool,
+}
+
+/// A policy, compiled beside the one in force.
+pub(super) struct Prepared {
+    file: PolicyFile,
+    tables: Tables,
+    slots: Slots,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    special: Special,
+    expires: BootTime,
+}
+
+impl Prepared {
+    /// Compiles a policy for slots that are in use.
+    pub(super) fn new(
+        file: PolicyFile,
+        resolvers: &[SocketAddr],
+        mut slots: Slots,
+    ) -> anyhow::Result<Self> {
+        let tables = compile::compile(&file.policy, resolvers, &mut slots)
+            .with_context(|| format!("compile policy {}", file.path.display()))?;
+        Ok(Self { file, tables, slots })
+    }
+
+    /// How many single addresses the policy names.
+    pub(super) fn hosts(&self) -> usize {
+        self.tables.prefixes.hosts.len()
+    }
+}
+
+impl Enforcement {
+    /// Puts the first policy into maps that judge nothing yet.
+    pub(super) fn start(
+        mut datapath: Datapath,
+        prepared: Prepared,
+        workloads: Workloads,
+    ) -> Result<Self, (Datapath, anyhow::Error)> {
+        let Prepared { file, tables, slots } = prepared;
+        match datapath.apply(&tables, &workloads.rules(&tables.workloads)) {
+            Ok(_) => {}
+            Err(error) => return Err((datapath, error.into())),
+        }
+        Ok(Self {
+            datapath,
+            file,
+            tables,
+            learning: Learning::default(),
+            slots,
+            workloads,
+            answers: BTreeMap::new(),
+        })
+    }
+
+    /// Compiles a policy against the slots in use; nothing changes yet.
+    pub(super) fn prepare(
+        &self,
+        file: PolicyFile,
+        resolvers: &[SocketAddr],
+    ) -> anyhow::Result<Prepared> {
+        Prepared::new(file, resolvers, self.slots.clone())
+    }
+
+    /// Replaces the policy in force.
+    ///
+    /// Addresses of names get the bits of the rules to come before the flip: those are not active
+    /// yet, and right after it a known name must not be refused until it is resolved again.
+    pub(super) fn replace(&mut self, prepared: Prepared, now: BootTime) -> anyhow::Result<u64> {
+        let Prepared { file, tables, slots } = prepared;
+        self.forget_expired(now);
+        for (name, addresses) in &self.answers {
+            let rules = tables.names.rules(name);
+            for (address, known) in addresses {
+                let rules = accepted(rules, &tables, known.special);
+                write(&mut self.datapath, &mut self.learning, name, *address, rules, known.expires, now)?;
+            }
+        }
+        let workloads = self.workloads.rules(&tables.workloads);
+        let generation = self.datapath.apply(&tables, &workloads).context("apply the policy")?;
+        self.answers.retain(|name, _| !tables.names.rules(name).is_empty());
+        (self.file, self.tables, self.slots) = (file, tables, slots);
+        Ok(generation)
+    }
+
+    /// The exact names that are to be resolved.
+    pub(super) fn names(&self) -> BTreeSet<DomainName> {
+        self.tables.names.exact.keys().cloned().collect()
+    }
+
+    /// Takes what the resolver found out about a name.
+    pub(super) fn take(&mut self, resolution: &Resolution, now: BootTime) -> anyhow::Result<()> {
+        let rules = self.tables.names.rules(&resolution.name);
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let Outcome::Addresses(addresses) = &resolution.outcome else { return Ok(()) };
+        for ResolvedAddress { address, lifetime, special } in addresses {
+            let special = if is_own(*address) { Special::Never } else { *special };
+            let accepted = accepted(rules, &self.tables, special);
+            if accepted.is_empty() {
+                *self.learning.ignored.entry("special-address").or_default() += 1;
+                tracing::debug!(name = %resolution.name, %address, "special address is not learned");
+                continue;
+            }
+            let expires = later(now, *lifetime);
+            let name = &resolution.name;
+            write(&mut self.datapath, &mut self.learning, name, *address, accepted, expires, now)?;
+            let known = self.answers.entry(name.clone()).or_default().entry(*address);
+            known
+                .and_modify(|known| known.expires = known.expires.max(expires))
+                .or_insert(Known { special, expires });
+        }
+        Ok(())
+    }
+
+    /// Brings the cgroups that exist up to date.
+    pub(super) fn refresh_workloads(&mut self) -> anyhow::Result<()> {
+        if self.tables.workloads.is_empty() {
+            return Ok(());
+        }
+        let rules = self.workloads.rules(&self.tables.workloads);
+        self.datapath.set_workloads(&rules).context("bring cgroups up to date")
+    }
+
+    /// Housekeeping; no verdict depends on it.
+    pub(super) fn remove_expired(&mut self, now: BootTime) -> anyhow::Result<()> {
+        self.forget_expired(now);
+        let removed = self.datapath.remove_expired(now).context("remove expired addresses")?;
+        if removed > 0 {
+            self.learning.is_full = false;
+            tracing::debug!(removed, "removed expired addresses");
+        }
+        Ok(())
+    }
+
+    fn forget_expired(&mut self, now: BootTime) {
+        self.answers.retain(|_, addresses| {
+            addresses.retain(|_, known| known.expires > now);
+            !addresses.is_empty()
+        });
+    }
+}
+
+/// Which of a name's rules learn an address of this kind.
+fn accepted(mut rules: RuleMask, tables: &Tables, special: Special) -> RuleMask {
+    match special {
+        Special::Ordinary => {}
+        Special::Liftable => rules.intersect(&tables.private_answers),
+        Special::Never => rules = RuleMask::EMPTY,
+    }
+    rules
+}
+
+/// Writes one address. A full map is counted, said once, and loses nothing that is in it.
+fn write(
+    datapath: &mut Datapath,
+    learning: &mut Learning,
+    name: &DomainName,
+    address: IpAddr,
+    rules: RuleMask,
+    expires: BootTime,
+    now: BootTime,
+) -> anyhow::Result<()> {
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let text = wire(name);
+    let answer =
+        Answer { address: address.into(), rules, expires, name: &text, name_key: key(name) };
+    match datapath.learn(&answer, now).with_context(|| format!("learn an address of {name}"))? {
+        Learned::Written => learning.learned += 1,
+        Learned::Full => {
+            *learning.ignored.entry("map-full").or_default() += 1;
+            if !learning.is_full {
+                tracing::error!(
+                    %name, %address,
+                    "the map of addresses is full: raise --max-addresses; what is in it stays"
+                );
+            }
+            learning.is_full = true;
+        }
+    }
+    Ok(())
+}
+
+/// The name in wire format (RFC 1035, 3.1).
+fn wire(name: &DomainName) -> NameText {
+    let mut text = NameText([0; enforcer_common::abi::NAME_BYTES]);
+    let bytes = name.as_str().split('.').flat_map(|label| {
+        // A label has at most 63 bytes.
+        let length = u8::try_from(label.len()).unwrap_or(u8::MAX);
+        std::iter::once(length).chain(label.bytes())
+    });
+    for (to, from) in text.0.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    text
+}
+
+/// The name's key among the names: only readers use it, a collision shows one name for another.
+fn key(name: &DomainName) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    name.as_str().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether an address is one of this node's: only those can be bound to.
+fn is_own(address: IpAddr) -> bool {
+    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+}
+
+fn later(now: BootTime, lifetime: Duration) -> BootTime {
+    let nanoseconds = u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX);
+    BootTime(now.0.saturating_add(nanoseconds))
+}

@@ -1,0 +1,104 @@
+//! The policy file: read whole, checked, and identified by its content.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::policy::{self, Policy, diagnostic::Severity};
+
+/// A policy as it was read.
+#[derive(Debug, Clone)]
+pub struct PolicyFile {
+    /// Where from.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// What it says.
+    pub policy: Policy,
+    /// Doubts, each rendered with its place in the file.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFileError {
+    /// It could not be read.
+    #[error("read policy {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It does not validate.
+    #[error("policy {} has {count} {}", path.display(), if *count == 1 { "error" } else { "errors" })]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// How many errors.
+        count: usize,
+        /// Errors and warnings, each rendered with its place in the file.
+        rendered: Vec<String>,
+        /// The first error in one line, for `status`.
+        first: String,
+    },
+}
+
+impl PolicyFile {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyFileError`].
+    pub fn read(path: &Path) -> Result<Self, PolicyFileError> {
+        let unreadable = |source| PolicyFileError::Read { path: path.to_owned(), source };
+        let bytes = fs::read(path).map_err(unreadable)?;
+        let sha256 = digest(&bytes);
+        let source = String::from_utf8(bytes).map_err(|error| {
+            unreadable(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+        })?;
+        let name = path.display().to_string();
+        let parsed = policy::parse(&source);
+        let render = |severity| {
+            let of_kind = parsed.diagnostics.iter().filter(move |found| found.severity == severity);
+            of_kind.map(|found| found.render(&name, &source))
+        };
+        if let Some(policy) = parsed.policy {
+            let warnings = render(Severity::Warning).collect();
+            return Ok(Self { path: path.to_owned(), sha256, policy, warnings });
+        }
+        let mut errors = parsed.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let first = errors.next().map_or_else(String::new, |found| {
+            format!("line {}, column {}: {}", found.line, found.column, found.message)
+        });
+        Err(PolicyFileError::Invalid {
+            path: path.to_owned(),
+            count: errors.count() + 1,
+            rendered: render(Severity::Error).chain(render(Severity::Warning)).collect(),
+            first,
+        })
+    }
+}
+
+impl PolicyFileError {
+    /// One line for `status`.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Read { source, .. } => format!("{self}: {source}"),
+            Self::Invalid { first, .. } => format!("{self}: {first}"),
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _: std::fmt::Result = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,102 @@
+//! What the agent writes into the kernel for readers: the document behind `status`.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+
+use super::enforcement::Enforcement;
+use crate::{
+    datapath::document::{
+        AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved,
+    },
+    policy::{Endpoint, PortSpec, Rule, WorkloadSelector},
+    resolver::Progress,
+};
+
+/// What does not come from the policy in force.
+#[derive(Debug, Clone)]
+pub(super) struct Circumstances {
+    pub(super) agent: AgentInfo,
+    /// The cgroup that hooks are attached to, below the cgroup v2 root.
+    pub(super) cgroup: String,
+    pub(super) resolvers: Vec<SocketAddr>,
+    pub(super) loaded_at: Timestamp,
+    /// Why the newest attempt to load a policy failed.
+    pub(super) reload_error: Option<String>,
+}
+
+/// Puts together what readers are told.
+pub(super) fn document(
+    enforcement: &Enforcement,
+    circumstances: &Circumstances,
+    progress: &Progress,
+) -> Document {
+    let file = &enforcement.file;
+    let rules = file.policy.rules.iter().zip(&enforcement.tables.slots);
+    let mut problems = Vec::new();
+    if enforcement.learning.is_full {
+        problems.push(
+            "the map of addresses is full: some allowed names have addresses that are refused; \
+             raise --max-addresses"
+                .to_owned(),
+        );
+    }
+    Document {
+        agent: circumstances.agent.clone(),
+        cgroup: circumstances.cgroup.clone(),
+        policy: PolicyInfo {
+            name: file.policy.name.clone(),
+            path: file.path.display().to_string(),
+            sha256: file.sha256.clone(),
+            generation: enforcement.datapath.generation(),
+            loaded_at: circumstances.loaded_at,
+            mode: file.policy.mode.to_string(),
+            resolvers: circumstances.resolvers.iter().map(ToString::to_string).collect(),
+            reload_error: circumstances.reload_error.clone(),
+        },
+        rules: rules.map(|(rule, slot)| rule_info(rule, *slot)).collect(),
+        resolution: resolution(enforcement, progress),
+        problems,
+    }
+}
+
+fn rule_info(rule: &Rule, slot: u16) -> RuleInfo {
+    let shown = |texts: &mut dyn Iterator<Item = String>| texts.take(RuleInfo::SHOWN).collect();
+    RuleInfo {
+        slot,
+        name: rule.name.clone(),
+        action: rule.action.to_string(),
+        from: rule.from.iter().map(|WorkloadSelector::Cgroup(path)| path.clone()).collect(),
+        to: shown(&mut rule.to.iter().map(ToString::to_string)),
+        to_count: rule.to.len(),
+        ports: shown(&mut rule.ports.iter().map(PortSpec::to_string)),
+        line: rule.origin.line,
+        preset: rule.origin.preset.clone(),
+        waiting: shown(&mut rule.to.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Fqdn { pattern, .. } if pattern.exact().is_none() => {
+                Some(pattern.to_string())
+            }
+            Endpoint::Fqdn { .. } | Endpoint::Cidr { .. } => None,
+        })),
+    }
+}
+
+fn resolution(enforcement: &Enforcement, progress: &Progress) -> ResolutionInfo {
+    let mut ignored = progress.ignored.clone();
+    for (reason, count) in &enforcement.learning.ignored {
+        *ignored.entry((*reason).to_owned()).or_default() += count;
+    }
+    let unresolved = progress.unresolved.iter().take(ResolutionInfo::SHOWN);
+    ResolutionInfo {
+        names: progress.names,
+        resolved: progress.resolved,
+        stale: progress.stale,
+        unresolved: unresolved
+            .map(|(name, reason)| Unresolved { name: name.to_string(), reason: reason.clone() })
+            .collect(),
+        unresolved_count: progress.unresolved_count,
+        answers: progress.answers,
+        learned: enforcement.learning.learned,
+        ignored,
+    }
+}
