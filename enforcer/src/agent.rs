@@ -1,1 +1,349 @@
-//! To be written.
+//! The agent: ties policy, resolver, datapath and metrics together, and keeps them together.
+//!
+//! A start is in steps, and what fails undoes the steps before it: read and check the policy,
+//! load programs and maps, fill the maps, resolve the exact names for a bounded while, attach.
+//! Only then is the agent ready. From there on it is one loop over one task's state: answers of
+//! the resolver, changes of the policy file, signals, and a tick each second.
+//!
+//! The surprising thing: the agent is not needed. It may be killed at any moment; the kernel goes
+//! on judging by the maps as they are. So nothing here may leave the maps in a state that is not
+//! fit to stay, and nothing here is on the way of a packet.
+
+mod enforcement;
+mod policy_file;
+mod report;
+mod serve;
+mod watch;
+mod workloads;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch as latest},
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+pub use self::policy_file::{PolicyFile, PolicyFileError};
+pub(crate) use self::workloads::cgroup_id;
+use self::{
+    enforcement::{Enforcement, Prepared},
+    report::Circumstances,
+    watch::Watch,
+    workloads::Workloads,
+};
+use crate::{
+    datapath::{self, BootTime, Datapath, LoadOptions, document::AgentInfo, preflight},
+    metrics::Health,
+    policy::compile::Slots,
+    resolver::{self, Progress, Resolution, Resolver, Servers},
+};
+
+/// Sign of life, document, cgroups.
+const TICK: Duration = Duration::from_secs(1);
+/// Housekeeping.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Answers that may wait for the agent; the resolver waits when it is full.
+const WAITING_ANSWERS: usize = 1_024;
+/// Answers written before the loop looks at anything else.
+const ANSWERS_AT_ONCE: usize = 256;
+
+/// How the agent is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The policy, read already.
+    pub policy: PolicyFile,
+    /// The cgroup v2 directory to attach to; `None`: the root.
+    pub cgroup: Option<PathBuf>,
+    /// The folder of pins.
+    pub bpffs: PathBuf,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Whether enforcement ends with the agent.
+    pub detach_on_exit: bool,
+    /// How many addresses of names there can be.
+    pub max_addresses: u32,
+    /// How long to wait for the first answers of all names before attaching.
+    pub ready_timeout: Duration,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+///
+/// What kept it from starting; nothing of this start is then left attached.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let mut agent = Agent::start(&options).await?;
+    let ended = agent.serve().await;
+    agent.stop(options.detach_on_exit)?;
+    ended
+}
+
+struct Agent {
+    enforcement: Enforcement,
+    circumstances: Circumstances,
+    servers: Servers,
+    resolver: Resolver,
+    answers: mpsc::Receiver<Resolution>,
+    health: latest::Sender<Health>,
+    started: Instant,
+}
+
+impl Agent {
+    async fn start(options: &Options) -> anyhow::Result<Self> {
+        let file = options.policy.clone();
+        let cgroup = preflight::check(options.cgroup.as_deref(), &options.bpffs)?;
+        let root = preflight::cgroup2_root().unwrap_or_else(|| cgroup.clone());
+        let servers = servers(&file)?;
+        let prepared = Prepared::new(file, &servers.trusted, Slots::default())?;
+        let (health, healthy) = latest::channel(Health::Starting);
+        // Before anything is loaded: an address that is taken is a common mistake.
+        let listener = serve::bind(options.metrics).await?;
+
+        let load = LoadOptions {
+            bpffs: options.bpffs.clone(),
+            cgroup: cgroup.clone(),
+            max_addresses: options.max_addresses,
+            hosts: prepared.hosts(),
+        };
+        let datapath = Datapath::load(&load, BootTime::now())?;
+        let enforcement = match Enforcement::start(datapath, prepared, Workloads::new(root.clone()))
+        {
+            Ok(enforcement) => enforcement,
+            Err((datapath, error)) => {
+                datapath.discard();
+                return Err(error);
+            }
+        };
+        let (sender, answers) = mpsc::channel(WAITING_ANSWERS);
+        let settings = enforcement.file.policy.dns.clone();
+        let resolver = Resolver::spawn(settings, servers.asked.clone(), sender);
+        resolver.set_names(enforcement.names());
+        let circumstances = Circumstances {
+            agent: AgentInfo {
+                pid: std::process::id(),
+                pid_namespace: datapath::pid_namespace(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: Timestamp::now(),
+            },
+            cgroup: below(&root, &cgroup),
+            resolvers: servers.trusted.clone(),
+            loaded_at: Timestamp::now(),
+            reload_error: None,
+        };
+        let started = Instant::now();
+        let mut agent =
+            Self { enforcement, circumstances, servers, resolver, answers, health, started };
+        if let Err(error) = agent.become_ready(options.ready_timeout).await {
+            agent.enforcement.datapath.discard();
+            return Err(error);
+        }
+        serve::spawn(listener, options.bpffs.clone(), healthy);
+        Ok(agent)
+    }
+
+    /// Waits for names, then attaches.
+    async fn become_ready(&mut self, patience: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + patience;
+        let mut progress = self.resolver.progress();
+        loop {
+            let is_settled = {
+                let progress = progress.borrow_and_update();
+                progress.settled >= progress.names
+            };
+            if is_settled && self.answers.is_empty() {
+                break;
+            }
+            tokio::select! {
+                answer = self.answers.recv() => self.take(answer)?,
+                _ = progress.changed() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    let progress = progress.borrow();
+                    tracing::warn!(
+                        resolved = progress.resolved, names = progress.names,
+                        "not every name is resolved yet; the rest is retried while enforcing"
+                    );
+                    break;
+                }
+            }
+        }
+        self.beat()?;
+        self.enforcement.datapath.attach()?;
+        let generation = self.enforcement.datapath.generation();
+        let policy = &self.enforcement.file.policy;
+        let waited_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            generation, policy = %policy.name, mode = %policy.mode, rules = policy.rules.len(),
+            cgroup = %self.circumstances.cgroup, waited_ms, "ready"
+        );
+        self.health.send_replace(Health::Ready);
+        notify(&[sd_notify::NotifyState::Ready]);
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+        let mut watch = Watch::on(&self.enforcement.file.path);
+        let mut tick = interval(TICK);
+        let mut sweep = interval(SWEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // Signals first: a stream of answers must not hold up an end.
+                biased;
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => self.reload(Asked::Explicitly),
+                () = watch.changed() => self.reload(Asked::ByChange),
+                _ = tick.tick() => self.log_failure("write the state", Self::tick),
+                _ = sweep.tick() => self.log_failure("sweep", |agent| {
+                    agent.enforcement.remove_expired(BootTime::now())
+                }),
+                answer = self.answers.recv() => {
+                    self.log_failure("take an answer", |agent| agent.take(answer));
+                }
+            }
+        }
+    }
+
+    /// A failure of the loop is said and does not end the agent: the next round tries again.
+    fn log_failure(&mut self, attempt: &str, act: impl FnOnce(&mut Self) -> anyhow::Result<()>) {
+        if let Err(error) = act(self) {
+            tracing::error!(error = format!("{error:#}"), "{attempt}");
+        }
+    }
+
+    fn take(&mut self, answer: Option<Resolution>) -> anyhow::Result<()> {
+        let Some(first) = answer else { anyhow::bail!("the resolver ended") };
+        let now = BootTime::now();
+        self.enforcement.take(&first, now)?;
+        for _ in 1..ANSWERS_AT_ONCE {
+            let Ok(answer) = self.answers.try_recv() else { break };
+            self.enforcement.take(&answer, now)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> anyhow::Result<()> {
+        self.enforcement.refresh_workloads()?;
+        self.refresh_servers();
+        self.beat()
+    }
+
+    /// Follows `/etc/resolv.conf`: a new lease may bring other resolvers.
+    fn refresh_servers(&mut self) {
+        let Ok(servers) = servers(&self.enforcement.file) else { return };
+        if servers != self.servers {
+            tracing::info!(trusted = ?servers.trusted, "the trusted resolvers changed");
+            self.replace(self.enforcement.file.clone(), servers);
+        }
+    }
+
+    fn beat(&mut self) -> anyhow::Result<()> {
+        let progress: Progress = self.resolver.progress().borrow().clone();
+        let document = report::document(&self.enforcement, &self.circumstances, &progress);
+        self.enforcement.datapath.write_document(&document)?;
+        self.enforcement.datapath.beat(BootTime::now())?;
+        Ok(())
+    }
+
+    fn reload(&mut self, asked: Asked) {
+        let path = self.enforcement.file.path.clone();
+        let file = match PolicyFile::read(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                for rendered in error.rendered() {
+                    tracing::error!("{rendered}");
+                }
+                self.refuse(error.summary());
+                return;
+            }
+        };
+        let is_same = file.sha256 == self.enforcement.file.sha256;
+        if is_same && asked == Asked::ByChange {
+            self.circumstances.reload_error = None;
+            return;
+        }
+        for warning in &file.warnings {
+            tracing::warn!("{warning}");
+        }
+        match servers(&file) {
+            Ok(servers) => self.replace(file, servers),
+            Err(error) => self.refuse(format!("{error:#}")),
+        }
+    }
+
+    fn replace(&mut self, file: PolicyFile, servers: Servers) {
+        let applied = self
+            .enforcement
+            .prepare(file, &servers.trusted)
+            .and_then(|prepared| self.enforcement.replace(prepared, BootTime::now()));
+        match applied {
+            Ok(generation) => {
+                self.resolver.set_settings(self.enforcement.file.policy.dns.clone());
+                self.resolver.set_servers(servers.asked.clone());
+                self.resolver.set_names(self.enforcement.names());
+                self.circumstances.resolvers.clone_from(&servers.trusted);
+                self.circumstances.loaded_at = Timestamp::now();
+                self.circumstances.reload_error = None;
+                self.servers = servers;
+                tracing::info!(generation, "the policy is in force");
+            }
+            Err(error) => self.refuse(format!("{error:#}")),
+        }
+    }
+
+    fn refuse(&mut self, reason: String) {
+        tracing::error!(%reason, "the policy is refused; the one in force goes on");
+        self.circumstances.reload_error = Some(reason);
+    }
+
+    fn stop(mut self, detach: bool) -> anyhow::Result<()> {
+        notify(&[sd_notify::NotifyState::Stopping]);
+        if detach {
+            let folder = self.enforcement.datapath.folder().to_owned();
+            drop(self);
+            let removed = datapath::unload(&folder).context("detach")?;
+            tracing::info!(links = removed.links, "detached; nothing is enforced any more");
+            return Ok(());
+        }
+        self.beat()?;
+        tracing::info!("the agent ends; the kernel goes on enforcing");
+        Ok(())
+    }
+}
+
+/// Why a reload is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Explicitly,
+    ByChange,
+}
+
+fn servers(file: &PolicyFile) -> anyhow::Result<Servers> {
+    let specs = &file.policy.dns.resolvers;
+    resolver::servers(specs).context("find the trusted resolvers")
+}
+
+/// A cgroup's path as a policy would write it.
+fn below(root: &Path, cgroup: &Path) -> String {
+    cgroup
+        .strip_prefix(root)
+        .map_or_else(|_outside| cgroup.display().to_string(), |path| format!("/{}", path.display()))
+}
+
+/// Tells systemd; elsewhere there is nobody to tell.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "notify the service manager");
+    }
+}

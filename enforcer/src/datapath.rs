@@ -31,7 +31,7 @@ pub use self::{
     maps::Learned,
     preflight::BootTime,
     probe::{Probed, probe},
-    read::read,
+    read::{pid_namespace, read},
     reading::Reading,
     unload::{Removed, unload},
 };

@@ -53,6 +53,14 @@ struct Known {
     expires: BootTime,
 }
 
+/// An address, the name it belongs to and the rules that it is for.
+struct Named<'a> {
+    name: &'a DomainName,
+    address: IpAddr,
+    rules: RuleMask,
+    expires: BootTime,
+}
+
 impl Prepared {
     /// Compiles a policy for slots that are in use.
     pub(super) fn new(
@@ -110,18 +118,35 @@ impl Enforcement {
     pub(super) fn replace(&mut self, prepared: Prepared, now: BootTime) -> anyhow::Result<u64> {
         let Prepared { file, tables, slots } = prepared;
         self.forget_expired(now);
-        for (name, addresses) in &self.answers {
-            let rules = tables.names.rules(name);
-            for (address, known) in addresses {
-                let rules = accepted(rules, &tables, known.special);
-                write(&mut self.datapath, &mut self.learning, name, *address, rules, known.expires, now)?;
-            }
-        }
         let workloads = self.workloads.rules(&tables.workloads);
-        let generation = self.datapath.apply(&tables, &workloads).context("apply the policy")?;
+        let applied = self
+            .announce(&tables, now)
+            .and_then(|()| self.datapath.apply(&tables, &workloads).context("apply the policy"));
+        let generation = match applied {
+            Ok(generation) => generation,
+            Err(error) => {
+                let mut added = tables.active;
+                added.subtract(&self.tables.active);
+                self.datapath.clear_rules(&added).context("withdraw the policy")?;
+                return Err(error);
+            }
+        };
         self.answers.retain(|name, _| !tables.names.rules(name).is_empty());
         (self.file, self.tables, self.slots) = (file, tables, slots);
         Ok(generation)
+    }
+
+    /// Adds the rules to come to the addresses of the names that are known.
+    fn announce(&mut self, tables: &Tables, now: BootTime) -> anyhow::Result<()> {
+        for (name, addresses) in &self.answers {
+            let rules = tables.names.rules(name);
+            for (address, known) in addresses {
+                let rules = accepted(rules, tables, known.special);
+                let answer = Named { name, address: *address, rules, expires: known.expires };
+                write(&mut self.datapath, &mut self.learning, &answer, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// The exact names that are to be resolved.
@@ -146,7 +171,8 @@ impl Enforcement {
             }
             let expires = later(now, *lifetime);
             let name = &resolution.name;
-            write(&mut self.datapath, &mut self.learning, name, *address, accepted, expires, now)?;
+            let answer = Named { name, address: *address, rules: accepted, expires };
+            write(&mut self.datapath, &mut self.learning, &answer, now)?;
             let known = self.answers.entry(name.clone()).or_default().entry(*address);
             known
                 .and_modify(|known| known.expires = known.expires.max(expires))
@@ -197,12 +223,10 @@ fn accepted(mut rules: RuleMask, tables: &Tables, special: Special) -> RuleMask 
 fn write(
     datapath: &mut Datapath,
     learning: &mut Learning,
-    name: &DomainName,
-    address: IpAddr,
-    rules: RuleMask,
-    expires: BootTime,
+    named: &Named<'_>,
     now: BootTime,
 ) -> anyhow::Result<()> {
+    let Named { name, address, rules, expires } = *named;
     if rules.is_empty() {
         return Ok(());
     }

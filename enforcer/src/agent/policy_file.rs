@@ -71,7 +71,8 @@ impl PolicyFile {
             let warnings = render(Severity::Warning).collect();
             return Ok(Self { path: path.to_owned(), sha256, policy, warnings });
         }
-        let mut errors = parsed.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let mut errors =
+            parsed.diagnostics.iter().filter(|found| found.severity == Severity::Error);
         let first = errors.next().map_or_else(String::new, |found| {
             format!("line {}, column {}: {}", found.line, found.column, found.message)
         });
@@ -85,6 +86,14 @@ impl PolicyFile {
 }
 
 impl PolicyFileError {
+    /// Errors and warnings with their places; empty where the file could not be read.
+    pub fn rendered(&self) -> &[String] {
+        match self {
+            Self::Read { .. } => &[],
+            Self::Invalid { rendered, .. } => rendered,
+        }
+    }
+
     /// One line for `status`.
     pub fn summary(&self) -> String {
         match self {

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 
 use super::enforcement::Enforcement;
 use crate::{
-    datapath::document::{
-        AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved,
-    },
+    datapath::document::{AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved},
     policy::{Endpoint, PortSpec, Rule, WorkloadSelector},
     resolver::Progress,
 };

@@ -189,7 +189,7 @@ fn is_alive(agent: &AgentInfo) -> bool {
 }
 
 /// Inode of this process's pid namespace; 0 where it cannot be told.
-pub(super) fn pid_namespace() -> u64 {
+pub fn pid_namespace() -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata("/proc/self/ns/pid").map_or(0, |metadata| metadata.ino())
 }

@@ -80,7 +80,7 @@ impl Datapath {
         // Held until the end: an early return leaves traces of the old policy in the tables.
         self.applied.is_unsettled = true;
         self.settle(tables, workloads)?;
-        self.free_slots(&freed)?;
+        self.clear_rules(&freed)?;
         self.applied = Applied {
             generation,
             active: tables.active,
@@ -149,7 +149,7 @@ impl Datapath {
         }
         let mut added = tables.active;
         added.subtract(&self.applied.active);
-        self.free_slots(&added)
+        self.clear_rules(&added)
     }
 
     /// The generation in force; 0 before the first.
@@ -347,9 +347,9 @@ impl Datapath {
         Ok(())
     }
 
-    /// Clears the bits of rules that are gone from the addresses of names, so that their slots
-    /// can be given to others.
-    fn free_slots(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
+    /// Clears the bits of rules that are not in force from the addresses of names, so that their
+    /// slots can be given to others.
+    pub fn clear_rules(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
         if freed.is_empty() {
             return Ok(());
         }
