@@ -10,9 +10,12 @@
 //! SIGCOMM 1998).
 
 mod names;
+mod offline;
 mod ports;
 mod prefixes;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,6 +28,7 @@ use enforcer_common::{
 
 pub use self::{
     names::NameTable,
+    offline::Offline,
     ports::PortTable,
     prefixes::{Prefix, PrefixTable},
     slots::Slots,

@@ -117,7 +117,18 @@ impl Builder {
                 _ => hosts.push((address, RuleMask::of(slot))),
             }
         }
-        PrefixTable { hosts, prefixes: fold(self.edges) }
+        let (v4, v6): (Vec<_>, Vec<_>) =
+            self.edges.into_iter().partition(|edge| Prefix::V4_ROOT.contains(&edge.prefix));
+        let (mut prefixes, v6) = (fold(v4), fold(v6));
+        // Without a node of its own at the root of IPv4, `::/0` would accept IPv4 addresses.
+        let is_v6_around = v6.iter().any(|(prefix, _)| prefix.contains(&Prefix::V4_ROOT));
+        let has_v4_root = prefixes.first().is_some_and(|(prefix, _)| *prefix == Prefix::V4_ROOT);
+        if is_v6_around && !has_v4_root {
+            prefixes.push((Prefix::V4_ROOT, RuleMask::EMPTY));
+        }
+        prefixes.extend(v6);
+        prefixes.sort_unstable_by_key(|(prefix, _)| *prefix);
+        PrefixTable { hosts, prefixes }
     }
 }
 
@@ -128,52 +139,32 @@ struct Level {
     mask: RuleMask,
 }
 
-/// Walks the prefixes in order, a parent before what it contains, and gives each the rules that
-/// accept there: a rule counts as often as endpoints of it are open.
+/// Walks the prefixes of one family in order, a parent before what it contains, and gives each
+/// the rules that accept there: a rule counts as often as endpoints of it are open.
 fn fold(mut edges: Vec<Edge>) -> Vec<(Prefix, RuleMask)> {
-    // Without a node of its own at the root of IPv4, `::/0` would accept IPv4 addresses.
-    let has_v6_above = edges
-        .iter()
-        .any(|edge| edge.prefix != Prefix::V4_ROOT && edge.prefix.contains(&Prefix::V4_ROOT));
     edges.sort_by_key(|edge| edge.prefix);
 
     let mut open = [0_u32; MAX_RULES];
     let mut mask = RuleMask::EMPTY;
     let mut levels: Vec<Level> = Vec::new();
     let mut folded = Vec::new();
-    let is_v4 = |prefix: &Prefix| Prefix::V4_ROOT.contains(prefix);
-    let mut v4_root_due = has_v6_above;
     let mut start = 0;
-    while start < edges.len() || v4_root_due {
-        let next = edges.get(start).map(|edge| edge.prefix);
-        let at_v4_root = v4_root_due && next.is_none_or(|next| next >= Prefix::V4_ROOT);
-        let prefix = match next {
-            Some(next) if !at_v4_root => next,
-            _ => Prefix::V4_ROOT,
-        };
-        let end = start
-            + edges
-                .get(start..)
-                .unwrap_or_default()
-                .iter()
-                .take_while(|edge| edge.prefix == prefix)
-                .count();
-        while let Some(level) = levels.pop_if(|level| {
-            !level.prefix.contains(&prefix) || is_v4(&prefix) != is_v4(&level.prefix)
-        }) {
+    for group in edges.chunk_by(|one, other| one.prefix == other.prefix) {
+        let end = start + group.len();
+        let Some(Edge { prefix, .. }) = group.first() else { break };
+        while let Some(level) = levels.pop_if(|level| !level.prefix.contains(prefix)) {
             for edge in edges.get(level.edges).unwrap_or_default() {
                 turn(&mut open, &mut mask, edge.slot, !edge.begins);
             }
         }
-        for edge in edges.get(start..end).unwrap_or_default() {
+        for edge in group {
             turn(&mut open, &mut mask, edge.slot, edge.begins);
         }
         let above = levels.last().map_or(RuleMask::EMPTY, |level| level.mask);
-        if mask != above || at_v4_root {
-            folded.push((prefix, mask));
+        if mask != above {
+            folded.push((*prefix, mask));
         }
-        levels.push(Level { prefix, edges: start..end, mask });
-        v4_root_due &= !at_v4_root;
+        levels.push(Level { prefix: *prefix, edges: start..end, mask });
         start = end;
     }
     folded

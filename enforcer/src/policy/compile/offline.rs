@@ -1,0 +1,86 @@
+//! Compiled tables as the decision asks for them: what `explain` and the tests judge by.
+
+use std::collections::BTreeMap;
+
+use enforcer_common::{
+    address::Address,
+    decide,
+    fragment::{FragmentEntry, FragmentKey},
+    rule_mask::RuleMask,
+    settings::{AddressEntry, Settings},
+};
+
+use super::Tables;
+
+/// Tables with what only a running machine adds: addresses of names, and who sends.
+#[derive(Debug, Clone)]
+pub struct Offline<'a> {
+    tables: &'a Tables,
+    settings: Settings,
+    learned: BTreeMap<Address, AddressEntry>,
+    workloads: RuleMask,
+}
+
+impl<'a> Offline<'a> {
+    /// For a sender in no selected cgroup, with no address learned.
+    pub fn new(tables: &'a Tables) -> Self {
+        Self {
+            tables,
+            settings: tables.settings(1),
+            learned: BTreeMap::new(),
+            workloads: RuleMask::EMPTY,
+        }
+    }
+
+    /// Takes an address for one of names that feed `rules`, for ever.
+    pub fn learn(&mut self, address: Address, rules: RuleMask) {
+        let fresh =
+            AddressEntry { rules: RuleMask::EMPTY, expires_ns: u64::MAX, name: 0, packets: 0 };
+        self.learned.entry(address).or_insert(fresh).rules.unite(&rules);
+    }
+
+    /// Sets the sender's cgroup by its path: the rules of every cgroup around it apply.
+    pub fn send_from(&mut self, cgroup: &str) {
+        self.workloads = RuleMask::EMPTY;
+        for (path, mask) in &self.tables.workloads {
+            let inside = cgroup.strip_prefix(path.trim_end_matches('/'));
+            if inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                self.workloads.unite(mask);
+            }
+        }
+    }
+}
+
+impl decide::Tables for Offline<'_> {
+    fn settings(&self) -> Option<&Settings> {
+        Some(&self.settings)
+    }
+
+    fn learned(&self, address: &Address) -> Option<&AddressEntry> {
+        self.learned.get(address)
+    }
+
+    fn host(&self, address: &Address) -> Option<&RuleMask> {
+        self.tables.prefixes.host(address)
+    }
+
+    fn prefix(&self, address: &Address) -> Option<&RuleMask> {
+        self.tables.prefixes.around(address)
+    }
+
+    fn ports(&self, _: &Settings, protocol: u8, port: u16) -> Option<&RuleMask> {
+        self.tables.ports.rules(protocol, port)
+    }
+
+    fn add_workload_rules(&self, rules: &mut RuleMask) {
+        rules.unite(&self.workloads);
+    }
+
+    fn is_resolver(&self, address: &Address, port: u16) -> bool {
+        self.tables.resolvers.binary_search(&(*address, port)).is_ok()
+    }
+
+    fn fragment(&self, _: &FragmentKey) -> Option<&FragmentEntry> {
+        None
+    }
+}
