@@ -27,6 +27,7 @@ pub mod fragment;
 pub mod packet;
 pub mod rule_mask;
 pub mod settings;
+pub mod special;
 pub mod verdict;
 
 #[cfg(feature = "user")]
