@@ -289,8 +289,8 @@ impl Agent {
             .and_then(|prepared| self.enforcement.replace(prepared, BootTime::now()));
         match applied {
             Ok(generation) => {
-                self.resolver.set_settings(self.enforcement.file.policy.dns.clone());
-                self.resolver.set_servers(servers.asked.clone());
+                let settings = self.enforcement.file.policy.dns.clone();
+                self.resolver.set_servers(settings, servers.asked.clone());
                 self.resolver.set_names(self.enforcement.names());
                 self.circumstances.resolvers.clone_from(&servers.trusted);
                 self.circumstances.loaded_at = Timestamp::now();

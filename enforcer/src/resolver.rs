@@ -1,1 +1,125 @@
-//! To be written.
+//! The agent's own resolution of exact names: before anyone asks, and again before they expire.
+//!
+//! [`schedule`] says which name is due, as a function of time and outcomes, and does no IO;
+//! [`lookup`] asks the servers, behind one trait; [`chain`] reads an answer as the page of DNS
+//! rules demands: the name asked decides, and only addresses to which the answer itself leads
+//! count. The driver joins them and sends what it finds to whoever keeps the addresses.
+//!
+//! This module knows no map and no rule. It never takes an address back: each lives out the
+//! lifetime it was sent with, so that a pool that rotates grows, and a failure loses nothing.
+//!
+//! The surprising thing: the library's cache is off. One owner keeps time, the schedule.
+
+mod chain;
+mod driver;
+mod lookup;
+mod schedule;
+mod servers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use enforcer_common::special::Special;
+use tokio::sync::{mpsc, watch};
+
+pub use self::servers::{Servers, ServersError, servers};
+use crate::{fqdn::DomainName, policy::DnsSettings};
+
+/// What was found out about a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// The name.
+    pub name: DomainName,
+    /// Its addresses of one family, or those that a failing name keeps; never empty.
+    pub addresses: Vec<ResolvedAddress>,
+}
+
+/// An address of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResolvedAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// How long it counts from now on.
+    pub lifetime: Duration,
+    /// What kind of address it is.
+    pub special: Special,
+}
+
+/// How resolution stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Names to resolve.
+    pub names: usize,
+    /// Names whose first lookup has ended, either way.
+    pub settled: usize,
+    /// Names with an address.
+    pub resolved: usize,
+    /// Names whose newest lookup failed while older addresses live on.
+    pub stale: usize,
+    /// Names without an address and why, the first [`Progress::SHOWN`].
+    pub unresolved: Vec<(DomainName, String)>,
+    /// How many there are.
+    pub unresolved_count: usize,
+    /// Answers taken.
+    pub answers: u64,
+    /// Answers not taken, by reason.
+    pub ignored: BTreeMap<String, u64>,
+}
+
+impl Progress {
+    /// How many unresolved names are listed.
+    pub const SHOWN: usize = 32;
+}
+
+/// What is to be resolved, how and by whom.
+#[derive(Debug, Clone)]
+struct Task {
+    names: BTreeSet<DomainName>,
+    settings: DnsSettings,
+    servers: Vec<SocketAddr>,
+}
+
+/// A resolver at work; it ends when this is dropped.
+pub struct Resolver {
+    task: watch::Sender<Task>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Resolver {
+    /// Starts one, with no names.
+    pub fn spawn(
+        settings: DnsSettings,
+        servers: Vec<SocketAddr>,
+        found: mpsc::Sender<Resolution>,
+    ) -> Self {
+        let (task, tasks) = watch::channel(Task { names: BTreeSet::new(), settings, servers });
+        let (sender, progress) = watch::channel(Progress::default());
+        drop(tokio::spawn(driver::drive(tasks, found, sender, lookup::Hickory::new)));
+        Self { task, progress }
+    }
+
+    /// Replaces what is to be resolved; what is known of a name that stays is kept.
+    pub fn set_names(&self, names: BTreeSet<DomainName>) {
+        self.task.send_modify(|task| task.names = names);
+    }
+
+    /// Replaces how and by whom.
+    pub fn set_servers(&self, settings: DnsSettings, servers: Vec<SocketAddr>) {
+        self.task.send_modify(|task| (task.settings, task.servers) = (settings, servers));
+    }
+
+    /// How it stands, brought up to date several times a second while something happens.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+}
+
+/// How long an address counts: the record's time to live between the floor and the ceiling. A
+/// value with the top bit set counts as zero (RFC 2181, 8).
+pub fn lifetime(ttl: u32, settings: &DnsSettings) -> Duration {
+    let seconds = if ttl >> 31 == 0 { ttl } else { 0 };
+    Duration::from_secs(seconds.into()).clamp(settings.min_ttl, settings.max_ttl)
+}

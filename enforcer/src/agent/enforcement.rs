@@ -14,7 +14,7 @@ use crate::{
     datapath::{BootTime, Datapath, Learned, sync::Answer},
     fqdn::DomainName,
     policy::compile::{self, Slots, Tables},
-    resolver::{Outcome, Resolution, ResolvedAddress},
+    resolver::{Resolution, ResolvedAddress},
 };
 
 /// What is in force.
@@ -160,8 +160,7 @@ impl Enforcement {
         if rules.is_empty() {
             return Ok(());
         }
-        let Outcome::Addresses(addresses) = &resolution.outcome else { return Ok(()) };
-        for ResolvedAddress { address, lifetime, special } in addresses {
+        for ResolvedAddress { address, lifetime, special } in &resolution.addresses {
             let special = if is_own(*address) { Special::Never } else { *special };
             let accepted = accepted(rules, &self.tables, special);
             if accepted.is_empty() {

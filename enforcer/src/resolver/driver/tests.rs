@@ -1,0 +1,84 @@
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::*;
+
+/// Servers that answer by the name: `dead…` never, `gone…` with no such name, all else.
+struct Scripted {
+    asked: Arc<AtomicUsize>,
+}
+
+impl Lookup for Scripted {
+    async fn lookup(&self, name: &DomainName, family: Family) -> Result<Answer, Failure> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if name.as_str().starts_with("dead") {
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            return Err(Failure::TimedOut);
+        }
+        if name.as_str().starts_with("gone") {
+            return Err(Failure::NoSuchName);
+        }
+        match family {
+            Family::V4 => Ok(Answer { addresses: vec!["10.0.0.1".parse().unwrap()], ttl: 60 }),
+            Family::V6 => Ok(Answer { addresses: vec!["2606::1".parse().unwrap()], ttl: 60 }),
+        }
+    }
+}
+
+fn task(names: &[&str]) -> Task {
+    Task {
+        names: names.iter().map(|name| DomainName::parse(name).unwrap()).collect(),
+        settings: DnsSettings {
+            resolvers: vec![],
+            min_ttl: Duration::from_secs(60),
+            max_ttl: Duration::from_secs(3_600),
+            grace: Duration::from_secs(60),
+            stale_ttl: Duration::from_secs(3_600),
+            nat64: vec![],
+        },
+        servers: vec![],
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tells_addresses_with_their_kind_while_another_name_is_silent() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (_task, tasks) = watch::channel(task(&["dead.test", "gone.test", "good.test"]));
+    let (sender, mut found) = mpsc::channel(16);
+    let (told, mut progress) = watch::channel(Progress::default());
+    let scripted = Arc::clone(&asked);
+    tokio::spawn(drive(tasks, sender, told, move |_| Scripted { asked: Arc::clone(&scripted) }));
+
+    let mut kinds = BTreeSet::new();
+    for _ in 0..2 {
+        let resolution = found.recv().await.unwrap();
+        assert_eq!(resolution.name.as_str(), "good.test");
+        kinds.extend(resolution.addresses.iter().map(|found| (found.address, found.special)));
+    }
+
+    let expected = [("10.0.0.1", Special::Liftable), ("2606::1", Special::Ordinary)];
+    assert_eq!(kinds, expected.map(|(text, kind)| (text.parse().unwrap(), kind)).into());
+    let progress = progress.wait_for(|progress| progress.settled == 3).await.unwrap().clone();
+    assert_eq!((progress.names, progress.resolved, progress.unresolved_count), (3, 1, 2));
+    assert_eq!(progress.ignored.get("negative"), Some(&4), "asked again after five seconds");
+    assert_eq!(asked.load(Ordering::Relaxed), 6 + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_with_whoever_wants_the_names() {
+    let (owner, tasks) = watch::channel(task(&["good.test"]));
+    let (sender, _found) = mpsc::channel(16);
+    let (told, _progress) = watch::channel(Progress::default());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let work =
+        tokio::spawn(drive(tasks, sender, told, move |_| Scripted { asked: Arc::clone(&asked) }));
+
+    drop(owner);
+
+    work.await.unwrap();
+}
