@@ -10,12 +10,32 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use ipnet::IpNet;
 
+use self::diagnostic::Diagnostic;
 use crate::fqdn::Pattern;
 
 pub mod compile;
 pub mod diagnostic;
+mod document;
 pub mod preset;
+mod validate;
 pub mod warn;
+
+/// What a text says: a policy unless there are errors, and everything found on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// The policy; `None` when a diagnostic is an error.
+    pub policy: Option<Policy>,
+    /// Errors and warnings, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a policy file. All errors are reported, as far as the YAML itself is sound.
+pub fn parse(source: &str) -> Parsed {
+    match document::parse(source) {
+        Ok(root) => validate::validate(&root),
+        Err(diagnostic) => Parsed { policy: None, diagnostics: vec![diagnostic] },
+    }
+}
 
 /// A whole policy document, presets expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]

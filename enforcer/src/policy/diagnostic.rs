@@ -1,5 +1,7 @@
 //! What is wrong, or doubtful, in a policy file, and where.
 
+use std::fmt;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -24,4 +26,38 @@ pub struct Diagnostic {
     pub message: String,
     /// What would be right; empty where the message says it already.
     pub help: String,
+}
+
+impl Diagnostic {
+    /// The finding as a compiler shows it: the message, `path:line:column`, the line of `source`
+    /// with the text underlined, and the help. Ends without a line break.
+    pub fn render(&self, path: &str, source: &str) -> String {
+        let line = source.lines().nth(self.line.saturating_sub(1) as usize).unwrap_or_default();
+        let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        let before = self.column.saturating_sub(1) as usize;
+        // A tab stays a tab, so that the mark stands where the terminal puts the text.
+        let indent: String =
+            line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let room = line.chars().count().saturating_sub(before).max(1);
+        let mark = "^".repeat(self.text.chars().count().clamp(1, room));
+        let mut text = format!(
+            "{}: {}\n{gutter}--> {path}:{}:{}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{mark}",
+            self.severity, self.message, self.line, self.column,
+        );
+        if !self.help.is_empty() {
+            text += &format!("\n{gutter} = help: {}", self.help);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
 }

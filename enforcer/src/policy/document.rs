@@ -1,0 +1,211 @@
+//! A policy file as a tree of located values.
+//!
+//! Owns the YAML syntax: nothing else imports the YAML crate. It must not know what a policy
+//! means. A typed deserialiser stops at the first wrong value; a tree lets [`super::validate`]
+//! report them all, each at its own place.
+//!
+//! The surprising thing: a scalar is the text that the file has, whatever type YAML would give it.
+//! `mode: no` is the text `no`, and `ports: [0443]` the text `0443`, so that an error can quote
+//! what was written.
+
+mod syntax;
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use serde_saphyr::{Location, Spanned};
+
+use super::diagnostic::Diagnostic;
+
+/// Where something is in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Line, from 1.
+    pub(super) line: u32,
+    /// Column, from 1, in characters.
+    pub(super) column: u32,
+}
+
+/// A value and where it is.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+#[derive(Debug)]
+pub(super) enum Value {
+    /// Nothing behind the key, `~` or `null`.
+    Nothing,
+    /// A text, without its quotes.
+    Scalar(String),
+    Sequence(Vec<Node>),
+    /// Keys in the order of the file, repeated ones included.
+    Mapping(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// The text, for an error to quote; empty for what has no short text.
+    pub(super) fn text(&self) -> &str {
+        match &self.value {
+            Value::Scalar(text) => text,
+            Value::Nothing | Value::Sequence(_) | Value::Mapping(_) => "",
+        }
+    }
+
+    /// What it is, in words.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Nothing => "nothing",
+            Value::Scalar(_) => "a text",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads the one document of a file.
+///
+/// # Errors
+///
+/// What is wrong with the YAML; there is no telling what stands behind it.
+pub(super) fn parse(source: &str) -> Result<Node, Diagnostic> {
+    let mut budget = serde_saphyr::budget::Budget::default();
+    // A policy may hold 100,000 names and as many prefixes, each a mapping of one entry.
+    budget.max_events = 20_000_000;
+    budget.max_nodes = 10_000_000;
+    budget.max_total_scalar_bytes = 1 << 30;
+    budget.max_total_comment_bytes = 1 << 30;
+    let mut options = serde_saphyr::Options::default();
+    options.budget = Some(budget);
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::PassThrough;
+    options.merge_keys = serde_saphyr::MergeKeyPolicy::AsOrdinary;
+    options.with_snippet = false;
+    options.non_finite_float_policy = serde_saphyr::options::NonFiniteFloatPolicy::AsString;
+    serde_saphyr::from_str_with_options::<Spanned<Raw<'_>>>(source, options)
+        .map(|root| locate(root, source))
+        .map_err(|error| syntax::explain(&error, source))
+}
+
+/// What YAML makes of a value before its place is known.
+enum Raw<'a> {
+    Nothing,
+    Text(std::borrow::Cow<'a, str>),
+    /// A number or a truth value: the file's own text is taken for it.
+    Typed,
+    Sequence(Vec<Spanned<Raw<'a>>>),
+    Mapping(Vec<(Spanned<Raw<'a>>, Spanned<Raw<'a>>)>),
+}
+
+fn locate(spanned: Spanned<Raw<'_>>, source: &str) -> Node {
+    let written = slice(&spanned.defined, source);
+    let mut place = Place {
+        line: spanned.referenced.line() as u32,
+        column: spanned.referenced.column() as u32,
+    };
+    let value = match spanned.value {
+        Raw::Nothing => Value::Nothing,
+        Raw::Typed => Value::Scalar(written.to_owned()),
+        Raw::Text(text) => {
+            // The text itself begins behind its quote.
+            let unquoted = written.strip_prefix(['"', '\'']);
+            if spanned.referenced == spanned.defined
+                && unquoted.is_some_and(|rest| rest.starts_with(&*text))
+            {
+                place.column += 1;
+            }
+            Value::Scalar(text.into_owned())
+        }
+        Raw::Sequence(items) => {
+            Value::Sequence(items.into_iter().map(|item| locate(item, source)).collect())
+        }
+        Raw::Mapping(entries) => Value::Mapping(
+            entries.into_iter().map(|(k, v)| (locate(k, source), locate(v, source))).collect(),
+        ),
+    };
+    Node { place, value }
+}
+
+/// The text of the file at a location.
+fn slice<'a>(location: &Location, source: &'a str) -> &'a str {
+    let span = location.span();
+    let (Some(start), Some(len)) = (span.byte_offset(), span.byte_len()) else { return "" };
+    let (start, len) = (usize::try_from(start), usize::try_from(len));
+    let (Ok(start), Ok(len)) = (start, len) else { return "" };
+    source.get(start..start.saturating_add(len)).unwrap_or_default()
+}
+
+impl<'de> Deserialize<'de> for Raw<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a list or a mapping")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Self::Value, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Self::Value, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Raw::Typed)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Raw::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Raw::Text(text.to_owned().into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Raw::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Raw::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::Sequence(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Mapping(entries))
+    }
+}

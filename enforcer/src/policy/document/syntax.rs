@@ -1,0 +1,67 @@
+//! What is wrong with the YAML itself, in the words of a policy.
+
+use serde_saphyr::Error;
+
+use crate::policy::diagnostic::{Diagnostic, Severity};
+
+/// The one syntax error of a file.
+pub(super) fn explain(error: &Error, source: &str) -> Diagnostic {
+    let error = error.without_snippet();
+    let (line, column) = error.location().map_or((1, 1), |location| {
+        (location.line().max(1) as u32, location.column().max(1) as u32)
+    });
+    let rest = rest_of_line(source, line, column);
+    let at = |text: &str, message: String, help: String| Diagnostic {
+        severity: Severity::Error,
+        line,
+        column,
+        text: text.to_owned(),
+        message,
+        help,
+    };
+    if let Some(wildcard) = unquoted_wildcard(rest) {
+        return at(
+            wildcard,
+            format!("`{wildcard}` begins with `*`, which YAML reads as an alias"),
+            format!("put the wildcard in quotes: \"{wildcard}\""),
+        );
+    }
+    if source.trim().is_empty() {
+        return at("", "the policy is empty".to_owned(), EMPTY_HELP.to_owned());
+    }
+    let text = rest.split_whitespace().next().unwrap_or_default();
+    match error {
+        Error::Eof { .. } => at("", "the policy is empty".to_owned(), EMPTY_HELP.to_owned()),
+        Error::MultipleDocuments { .. } => at(
+            text,
+            "a second YAML document begins here".to_owned(),
+            "a policy file holds one document: remove what follows `---`".to_owned(),
+        ),
+        _ if rest.starts_with('\t') => {
+            at("", "a tab cannot indent YAML".to_owned(), "indent with spaces".to_owned())
+        }
+        other => at(
+            text,
+            format!("this is not valid YAML: {}", first_line(&other.to_string())),
+            "check indentation, colons, brackets and quotes here and on the line before".to_owned(),
+        ),
+    }
+}
+
+const EMPTY_HELP: &str = "a policy begins with `apiVersion: enforcer.dev/v1alpha1`";
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn rest_of_line(source: &str, line: u32, column: u32) -> &str {
+    let text = source.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
+    let start = text.char_indices().nth(column.saturating_sub(1) as usize);
+    start.and_then(|(start, _)| text.get(start..)).unwrap_or_default()
+}
+
+/// The pattern that an alias was meant to be.
+fn unquoted_wildcard(rest: &str) -> Option<&str> {
+    let end = rest.find(|c: char| c.is_whitespace() || ",]}#".contains(c)).unwrap_or(rest.len());
+    rest.get(..end).filter(|text| text.starts_with('*'))
+}

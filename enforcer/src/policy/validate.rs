@@ -1,0 +1,137 @@
+//! From a located tree to a [`Policy`]: every value read, every fault reported at its place.
+//!
+//! A reader of a value returns `None` after it has reported why; whoever asked goes on with the
+//! rest, so that one run shows all faults of a file. A policy comes out only if there is none.
+
+mod dns;
+mod endpoint;
+mod fields;
+mod ports;
+mod presets;
+mod report;
+mod rule;
+
+use std::collections::HashMap;
+
+use self::{fields::Fields, report::Report};
+use super::{Mode, Parsed, Policy, Rule, diagnostic::Severity, document::Node, warn};
+
+const API_VERSION: &str = "enforcer.dev/v1alpha1";
+const KIND: &str = "EgressPolicy";
+/// What the name of a policy or rule may hold.
+const NAME_HELP: &str = "1 to 63 of `a-z 0-9 - _ . / @ : *`";
+const MAX_NAME_BYTES: usize = 63;
+
+/// Reads the root of a document.
+pub(super) fn validate(root: &Node) -> Parsed {
+    let mut report = Report::default();
+    let policy = policy(root, &mut report);
+    let mut diagnostics = report.into_sorted();
+    let is_valid = diagnostics.iter().all(|found| found.severity != Severity::Error);
+    let policy = policy.filter(|_| is_valid);
+    if let Some(policy) = &policy {
+        diagnostics.extend(warn::warnings(policy));
+        diagnostics.sort_by_key(|found| (found.line, found.column));
+    }
+    Parsed { policy, diagnostics }
+}
+
+fn policy(root: &Node, report: &mut Report) -> Option<Policy> {
+    let fields = Fields::of(root, "a policy", &["apiVersion", "kind", "metadata", "spec"], report)?;
+    for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+        if let Some(node) = fields.needed(key, &format!("`{key}: {wanted}`"), report)
+            && let Some(text) = report.text(node, &format!("`{key}`"), &format!("`{wanted}`"))
+            && text != wanted
+        {
+            let message = format!("`{key}` is `{text}`, which this version does not read");
+            report.error(node, message, format!("write `{key}: {wanted}`"));
+        }
+    }
+    let name = fields
+        .needed("metadata", "`metadata: {name: my-node}`", report)
+        .and_then(|node| metadata(node, report));
+    let spec = fields.needed("spec", "`spec: {rules: []}`", report)?;
+    let mut policy = self::spec(spec, report)?;
+    policy.name = name?;
+    Some(policy)
+}
+
+fn metadata(node: &Node, report: &mut Report) -> Option<String> {
+    // What a Kubernetes object carries besides, and what means nothing here.
+    let known = ["name", "namespace", "labels", "annotations"];
+    let fields = Fields::of(node, "`metadata`", &known, report)?;
+    let name = fields.needed("name", "a name, such as `name: my-node`", report)?;
+    self::name(name, report)
+}
+
+fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
+    let known = ["mode", "dns", "presets", "rules", "virtualRanges", "allowPrivateAnswers"];
+    let fields = Fields::of(node, "`spec`", &known, report)?;
+    let modes = [("enforce", Mode::Enforce), ("audit", Mode::Audit)];
+    let mode = fields.get("mode").map(|node| report.one_of(node, "mode", &modes));
+    let dns =
+        fields.get("dns").map_or_else(|| Some(dns::defaults()), |node| dns::settings(node, report));
+    let allow_private_answers = fields
+        .get("allowPrivateAnswers")
+        .and_then(|node| report.truth(node, "`allowPrivateAnswers`"))
+        .unwrap_or(false);
+    let virtual_ranges = fields.get("virtualRanges").map(|node| {
+        let entries = report.list(node, "`virtualRanges`", "`[10.96.0.0/12]`").unwrap_or_default();
+        entries.iter().filter_map(|entry| endpoint::prefix(entry, report)).collect()
+    });
+    let mut rules = Vec::new();
+    if let Some(node) = fields.get("rules") {
+        let entries = report.list(node, "`rules`", "`[]`").unwrap_or_default();
+        rules.extend(
+            entries.iter().filter_map(|entry| rule::rule(entry, allow_private_answers, report)),
+        );
+    }
+    refuse_twins(&rules, report);
+    if let Some(node) = fields.get("presets") {
+        let expanded = presets::rules(node, allow_private_answers, report);
+        presets::refuse_clashes(&rules, &expanded, report);
+        rules.extend(expanded);
+    }
+    Some(Policy {
+        name: String::new(),
+        mode: mode.unwrap_or(Some(Mode::Enforce))?,
+        dns: dns?,
+        virtual_ranges,
+        rules,
+    })
+}
+
+/// Two rules of one name could not be told apart in counters.
+fn refuse_twins(rules: &[Rule], report: &mut Report) {
+    let mut seen: HashMap<&str, u32> = HashMap::new();
+    for rule in rules {
+        if let Some(line) = seen.get(rule.name.as_str()) {
+            let message = format!("the name `{}` is taken by the rule on line {line}", rule.name);
+            report.error_at(&rule.origin, &rule.name, message, "give each rule its own name");
+        } else {
+            seen.insert(&rule.name, rule.origin.line);
+        }
+    }
+}
+
+/// The name of a policy or rule.
+fn name(node: &Node, report: &mut Report) -> Option<String> {
+    let text = report.text(node, "`name`", "a name, such as `ntp`")?;
+    let is_allowed = |b: u8| {
+        b.is_ascii_lowercase()
+            || b.is_ascii_digit()
+            || matches!(b, b'-' | b'_' | b'.' | b'/' | b'@' | b':' | b'*')
+    };
+    if !text.is_empty() && text.len() <= MAX_NAME_BYTES && text.bytes().all(is_allowed) {
+        return Some(text.to_owned());
+    }
+    let what = if text.is_empty() {
+        "a name cannot be empty".to_owned()
+    } else if text.len() > MAX_NAME_BYTES {
+        format!("the name has {} bytes, and {MAX_NAME_BYTES} is the most", text.len())
+    } else {
+        format!("`{text}` is not a valid name")
+    };
+    report.error(node, what, format!("a name is {NAME_HELP}"));
+    None
+}

@@ -1,0 +1,141 @@
+//! Presets that a policy names, expanded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{fields::Fields, report::Report};
+use crate::policy::{
+    Action, Endpoint, Origin, Rule,
+    document::{Node, Place, Value},
+    preset::{self, About, PresetDestination, PresetRule, Problem, Request},
+};
+
+const FORM: &str = "`presets: [{name: aks, parameters: {location: japaneast}}]`";
+
+/// The rules of all presets, in order.
+pub(super) fn rules(node: &Node, private_default: bool, report: &mut Report) -> Vec<Rule> {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut rules = Vec::new();
+    for entry in report.list(node, "`presets`", FORM).unwrap_or_default() {
+        let Some((name, dated, expanded)) = mention(entry, report) else { continue };
+        let base = dated.split('@').next().unwrap_or_default().to_owned();
+        if let Some(line) = seen.get(&base) {
+            let message = format!("the preset `{base}` is named on line {line} already");
+            report.error(name, message, "name it once, with everything it should include");
+            continue;
+        }
+        seen.insert(base, name.place.line);
+        rules.extend(
+            expanded.into_iter().map(|rule| self::rule(rule, name.place, &dated, private_default)),
+        );
+    }
+    rules
+}
+
+/// A rule of the file that has the name of a preset's.
+pub(super) fn refuse_clashes(own: &[Rule], expanded: &[Rule], report: &mut Report) {
+    let names: HashMap<&str, u32> =
+        expanded.iter().map(|rule| (rule.name.as_str(), rule.origin.line)).collect();
+    for rule in own {
+        if let Some(line) = names.get(rule.name.as_str()) {
+            let message = format!("the name `{}` is taken by the preset on line {line}", rule.name);
+            report.error_at(&rule.origin, &rule.name, message, "give the rule another name");
+        }
+    }
+}
+
+fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String, Vec<PresetRule>)> {
+    let keys = ["name", "parameters", "include", "exclude"];
+    let fields = Fields::of(node, "an entry of `presets`", &keys, report)?;
+    let name = fields.needed("name", "the name of a preset, such as `name: aks`", report);
+    let parameters =
+        fields.get("parameters").map(|node| parameters(node, report)).unwrap_or_default();
+    let include =
+        fields.get("include").map(|node| texts(node, "include", report)).unwrap_or_default();
+    let exclude =
+        fields.get("exclude").map(|node| texts(node, "exclude", report)).unwrap_or_default();
+    let name = name?;
+    let text = report.text(name, "`name`", "the name of a preset, such as `name: aks`")?;
+    let values: BTreeMap<String, String> = parameters
+        .iter()
+        .map(|(key, value)| (key.text().to_owned(), value.text().to_owned()))
+        .collect();
+    let owned = |nodes: &[&Node]| -> Vec<String> {
+        nodes.iter().map(|node| node.text().to_owned()).collect()
+    };
+    let (included, excluded) = (owned(&include), owned(&exclude));
+    let request =
+        Request { name: text, parameters: &values, include: &included, exclude: &excluded };
+    match preset::expand(&request) {
+        Ok((dated, rules)) => Some((name, dated, rules)),
+        Err(problems) => {
+            for Problem { about, message, help } in problems {
+                let entry = |nodes: &[&'n Node], text: &str| {
+                    nodes.iter().copied().find(|node| node.text() == text)
+                };
+                let at = match &about {
+                    About::Name => Some(name),
+                    About::Parameter(key) => parameters
+                        .iter()
+                        .find(|(name, _)| name.text() == key)
+                        .map(|(_, value)| *value),
+                    About::Include(text) => entry(&include, text),
+                    About::Exclude(text) => entry(&exclude, text),
+                };
+                report.error(at.unwrap_or(name), message, help);
+            }
+            None
+        }
+    }
+}
+
+fn parameters<'n>(node: &'n Node, report: &mut Report) -> Vec<(&'n Node, &'n Node)> {
+    let Value::Mapping(entries) = &node.value else {
+        let message = format!("`parameters` is {}, and a mapping is wanted", node.kind());
+        report.error(node, message, "write `parameters: {location: japaneast}`");
+        return Vec::new();
+    };
+    let mut found: Vec<(&Node, &Node)> = Vec::new();
+    for (key, value) in entries {
+        if found.iter().any(|(seen, _)| seen.text() == key.text()) {
+            report.error(
+                key,
+                format!("the key `{}` stands here twice", key.text()),
+                "keep one of them",
+            );
+        } else if report
+            .text(value, &format!("the parameter `{}`", key.text()), "one text")
+            .is_some()
+        {
+            found.push((key, value));
+        }
+    }
+    found
+}
+
+fn texts<'n>(node: &'n Node, key: &str, report: &mut Report) -> Vec<&'n Node> {
+    let entries =
+        report.list(node, &format!("`{key}`"), &format!("`{key}: [optional]`")).unwrap_or_default();
+    entries
+        .iter()
+        .filter(|entry| report.text(entry, &format!("an entry of `{key}`"), "one text").is_some())
+        .collect()
+}
+
+fn rule(rule: PresetRule, place: Place, dated: &str, allow_private_answers: bool) -> Rule {
+    let Place { line, column } = place;
+    let to = rule.to.into_iter().map(|destination| match destination {
+        PresetDestination::Fqdn(pattern) => Endpoint::Fqdn { pattern, line, column },
+        PresetDestination::Cidr(prefix) => {
+            Endpoint::Cidr { prefix, except: Vec::new(), line, column }
+        }
+    });
+    Rule {
+        name: rule.name,
+        action: Action::Allow,
+        from: Vec::new(),
+        to: to.collect(),
+        ports: rule.ports,
+        allow_private_answers,
+        origin: Origin { preset: Some(dated.to_owned()), line, column },
+    }
+}
