@@ -1,0 +1,142 @@
+//! `enforcer run`: the agent.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use anyhow::Context as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use super::{Exit, Pins, output::complain};
+use crate::agent::{self, Options, PolicyFile, PolicyFileError};
+
+/// Run the agent: load a policy, resolve its names, attach to the kernel, keep all up to date
+///
+/// Logs one line `ready` once every hook is attached. SIGHUP, or a change of the policy file,
+/// reloads; a policy that does not validate is refused and the one in force goes on. SIGTERM ends
+/// the agent; the kernel goes on enforcing (`enforcer unload` ends that).
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// The policy file
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The cgroup v2 directory whose processes are judged [default: the cgroup v2 root]
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+    /// Uplinks to judge at TC; this version has no TC hook and takes only `none`
+    #[arg(long, value_name = "auto|none|IFACE[,IFACE]", default_value = "none")]
+    tc: Tc,
+    /// Address of /metrics, /healthz and /readyz, or `none`
+    #[arg(long, value_name = "ADDR:PORT|none", default_value = "127.0.0.1:9469")]
+    metrics: Metrics,
+    #[command(flatten)]
+    pins: Pins,
+    /// End enforcement with the agent
+    #[arg(long)]
+    detach_on_exit: bool,
+    /// Form of the log on standard error
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// What to log: a level, or directives such as `enforcer=debug`
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "ENFORCER_LOG")]
+    log_level: String,
+    /// How many addresses of names there can be
+    #[arg(long, value_name = "COUNT", default_value_t = 262_144,
+          value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    max_addresses: u32,
+    /// How many seconds to wait for the first answers of all names before attaching
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(0..=600))]
+    ready_timeout: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What `--tc` says.
+#[derive(Debug, Clone, Copy)]
+struct Tc;
+
+impl FromStr for Tc {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self);
+        }
+        Err("this version has no TC hook: only `none` is possible".to_owned())
+    }
+}
+
+/// What `--metrics` says.
+#[derive(Debug, Clone, Copy)]
+struct Metrics(Option<SocketAddr>);
+
+impl FromStr for Metrics {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let address = text.parse().map_err(|_not_an_address: std::net::AddrParseError| {
+            "expected ADDRESS:PORT such as 127.0.0.1:9469 or [::1]:9469, or `none`".to_owned()
+        });
+        address.map(|address| Self(Some(address)))
+    }
+}
+
+pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
+    let Tc = args.tc;
+    let policy = match PolicyFile::read(&args.policy) {
+        Ok(policy) => policy,
+        Err(error) => return refuse(error),
+    };
+    for warning in &policy.warnings {
+        complain(&format!("{warning}\n"));
+    }
+    set_up_log(args.log_format, &args.log_level)?;
+    let options = Options {
+        policy,
+        cgroup: args.cgroup,
+        bpffs: args.pins.bpffs,
+        metrics: args.metrics.0,
+        detach_on_exit: args.detach_on_exit,
+        max_addresses: args.max_addresses,
+        ready_timeout: Duration::from_secs(args.ready_timeout),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(agent::run(options))?;
+    Ok(Exit::Fine)
+}
+
+/// An invalid policy is shown with every fault at its place.
+fn refuse(error: PolicyFileError) -> anyhow::Result<Exit> {
+    if error.rendered().is_empty() {
+        return Err(error.into());
+    }
+    for rendered in error.rendered() {
+        complain(&format!("{rendered}\n"));
+    }
+    complain(&format!("error: {error}; nothing is attached\n"));
+    Ok(Exit::Error)
+}
+
+fn set_up_log(format: LogFormat, level: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level)
+        .with_context(|| format!("read --log-level {level}: try info, debug or enforcer=trace"))?;
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let set = match format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    set.map_err(|error| anyhow::anyhow!("set up the log: {error}"))
+}
