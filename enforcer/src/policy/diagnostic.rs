@@ -42,14 +42,14 @@ impl Diagnostic {
             line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let room = line.chars().count().saturating_sub(before).max(1);
         let mark = "^".repeat(self.text.chars().count().clamp(1, room));
-        let mut text = format!(
-            "{}: {}\n{gutter}--> {path}:{}:{}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{mark}",
+        let help = match self.help.as_str() {
+            "" => String::new(),
+            help => format!("\n{gutter} = help: {help}"),
+        };
+        format!(
+            "{}: {}\n{gutter}--> {path}:{}:{}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{mark}{help}",
             self.severity, self.message, self.line, self.column,
-        );
-        if !self.help.is_empty() {
-            text += &format!("\n{gutter} = help: {}", self.help);
-        }
-        text
+        )
     }
 }
 

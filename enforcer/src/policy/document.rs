@@ -29,6 +29,14 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
+impl From<&Location> for Place {
+    fn from(location: &Location) -> Self {
+        // Zero is the crate's "unknown".
+        let number = |number: u64| u32::try_from(number.max(1)).unwrap_or(u32::MAX);
+        Self { line: number(location.line()), column: number(location.column()) }
+    }
+}
+
 /// A value and where it is.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -102,10 +110,7 @@ enum Raw<'a> {
 
 fn locate(spanned: Spanned<Raw<'_>>, source: &str) -> Node {
     let written = slice(&spanned.defined, source);
-    let mut place = Place {
-        line: spanned.referenced.line() as u32,
-        column: spanned.referenced.column() as u32,
-    };
+    let mut place = Place::from(&spanned.referenced);
     let value = match spanned.value {
         Raw::Nothing => Value::Nothing,
         Raw::Typed => Value::Scalar(written.to_owned()),

@@ -14,13 +14,26 @@ mod rule;
 use std::collections::HashMap;
 
 use self::{fields::Fields, report::Report};
-use super::{Mode, Parsed, Policy, Rule, diagnostic::Severity, document::Node, warn};
+use super::{
+    Mode, Parsed, Policy,
+    diagnostic::Severity,
+    document::{Node, Value},
+    warn,
+};
 
 const API_VERSION: &str = "enforcer.dev/v1alpha1";
 const KIND: &str = "EgressPolicy";
 /// What the name of a policy or rule may hold.
 const NAME_HELP: &str = "1 to 63 of `a-z 0-9 - _ . / @ : *`";
 const MAX_NAME_BYTES: usize = 63;
+
+/// Keys of the document.
+pub(super) const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+/// Keys of `metadata`: what a Kubernetes object carries besides the name means nothing here.
+pub(super) const METADATA_KEYS: [&str; 4] = ["name", "namespace", "labels", "annotations"];
+/// Keys of `spec`.
+pub(super) const SPEC_KEYS: [&str; 6] =
+    ["mode", "dns", "presets", "rules", "virtualRanges", "allowPrivateAnswers"];
 
 /// Reads the root of a document.
 pub(super) fn validate(root: &Node) -> Parsed {
@@ -37,7 +50,7 @@ pub(super) fn validate(root: &Node) -> Parsed {
 }
 
 fn policy(root: &Node, report: &mut Report) -> Option<Policy> {
-    let fields = Fields::of(root, "a policy", &["apiVersion", "kind", "metadata", "spec"], report)?;
+    let fields = Fields::of(root, "a policy", &KEYS, report)?;
     for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         if let Some(node) = fields.needed(key, &format!("`{key}: {wanted}`"), report)
             && let Some(text) = report.text(node, &format!("`{key}`"), &format!("`{wanted}`"))
@@ -57,16 +70,13 @@ fn policy(root: &Node, report: &mut Report) -> Option<Policy> {
 }
 
 fn metadata(node: &Node, report: &mut Report) -> Option<String> {
-    // What a Kubernetes object carries besides, and what means nothing here.
-    let known = ["name", "namespace", "labels", "annotations"];
-    let fields = Fields::of(node, "`metadata`", &known, report)?;
+    let fields = Fields::of(node, "`metadata`", &METADATA_KEYS, report)?;
     let name = fields.needed("name", "a name, such as `name: my-node`", report)?;
     self::name(name, report)
 }
 
 fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
-    let known = ["mode", "dns", "presets", "rules", "virtualRanges", "allowPrivateAnswers"];
-    let fields = Fields::of(node, "`spec`", &known, report)?;
+    let fields = Fields::of(node, "`spec`", &SPEC_KEYS, report)?;
     let modes = [("enforce", Mode::Enforce), ("audit", Mode::Audit)];
     let mode = fields.get("mode").map(|node| report.one_of(node, "mode", &modes));
     let dns =
@@ -81,12 +91,12 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
     });
     let mut rules = Vec::new();
     if let Some(node) = fields.get("rules") {
-        let entries = report.list(node, "`rules`", "`[]`").unwrap_or_default();
+        let entries = report.list(node, "`rules`", "`rules: []` for none").unwrap_or_default();
+        refuse_twins(entries, report);
         rules.extend(
             entries.iter().filter_map(|entry| rule::rule(entry, allow_private_answers, report)),
         );
     }
-    refuse_twins(&rules, report);
     if let Some(node) = fields.get("presets") {
         let expanded = presets::rules(node, allow_private_answers, report);
         presets::refuse_clashes(&rules, &expanded, report);
@@ -102,14 +112,19 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
 }
 
 /// Two rules of one name could not be told apart in counters.
-fn refuse_twins(rules: &[Rule], report: &mut Report) {
+fn refuse_twins(rules: &[Node], report: &mut Report) {
     let mut seen: HashMap<&str, u32> = HashMap::new();
     for rule in rules {
-        if let Some(line) = seen.get(rule.name.as_str()) {
-            let message = format!("the name `{}` is taken by the rule on line {line}", rule.name);
-            report.error_at(&rule.origin, &rule.name, message, "give each rule its own name");
+        let Value::Mapping(entries) = &rule.value else { continue };
+        let Some((_, name)) = entries.iter().find(|(key, _)| key.text() == "name") else {
+            continue;
+        };
+        let Value::Scalar(text) = &name.value else { continue };
+        if let Some(line) = seen.get(text.as_str()) {
+            let message = format!("the name `{text}` is taken by the rule on line {line}");
+            report.error(name, message, "give each rule its own name");
         } else {
-            seen.insert(&rule.name, rule.origin.line);
+            seen.insert(text, name.place.line);
         }
     }
 }

@@ -2,14 +2,16 @@
 
 use serde_saphyr::Error;
 
-use crate::policy::diagnostic::{Diagnostic, Severity};
+use crate::policy::{
+    diagnostic::{Diagnostic, Severity},
+    document::Place,
+};
 
 /// The one syntax error of a file.
 pub(super) fn explain(error: &Error, source: &str) -> Diagnostic {
     let error = error.without_snippet();
-    let (line, column) = error.location().map_or((1, 1), |location| {
-        (location.line().max(1) as u32, location.column().max(1) as u32)
-    });
+    let place = error.location().as_ref().map_or(Place { line: 1, column: 1 }, Place::from);
+    let Place { line, column } = place;
     let rest = rest_of_line(source, line, column);
     let at = |text: &str, message: String, help: String| Diagnostic {
         severity: Severity::Error,
@@ -26,26 +28,24 @@ pub(super) fn explain(error: &Error, source: &str) -> Diagnostic {
             format!("put the wildcard in quotes: \"{wildcard}\""),
         );
     }
-    if source.trim().is_empty() {
+    if source.trim().is_empty() || matches!(error, Error::Eof { .. }) {
         return at("", "the policy is empty".to_owned(), EMPTY_HELP.to_owned());
     }
     let text = rest.split_whitespace().next().unwrap_or_default();
-    match error {
-        Error::Eof { .. } => at("", "the policy is empty".to_owned(), EMPTY_HELP.to_owned()),
-        Error::MultipleDocuments { .. } => at(
-            text,
-            "a second YAML document begins here".to_owned(),
-            "a policy file holds one document: remove what follows `---`".to_owned(),
-        ),
-        _ if rest.starts_with('\t') => {
-            at("", "a tab cannot indent YAML".to_owned(), "indent with spaces".to_owned())
-        }
-        other => at(
-            text,
-            format!("this is not valid YAML: {}", first_line(&other.to_string())),
-            "check indentation, colons, brackets and quotes here and on the line before".to_owned(),
-        ),
+    if matches!(error, Error::MultipleDocuments { .. }) {
+        let help = "a policy file holds one document: remove what follows `---`";
+        return at(text, "a second YAML document begins here".to_owned(), help.to_owned());
     }
+    if rest.starts_with('\t') {
+        return at("", "a tab cannot indent YAML".to_owned(), "indent with spaces".to_owned());
+    }
+    if matches!(error, Error::UnknownAnchor { .. }) {
+        let help = "define the anchor before it is used, or put the text in quotes";
+        return at(text, "this alias has no anchor".to_owned(), help.to_owned());
+    }
+    let message = format!("this is not valid YAML: {}", first_line(&error.to_string()));
+    let help = "check indentation, colons, brackets and quotes here and on the line before";
+    at(text, message, help.to_owned())
 }
 
 const EMPTY_HELP: &str = "a policy begins with `apiVersion: enforcer.dev/v1alpha1`";

@@ -28,10 +28,10 @@ const RESOLVERS: &str = "write `system`, an address such as `10.0.0.53`, or an a
 pub(super) fn defaults() -> DnsSettings {
     DnsSettings {
         resolvers: vec![ResolverSpec::System],
-        min_ttl: Duration::from_secs(60),
-        max_ttl: Duration::from_secs(3600),
-        grace: Duration::from_secs(60),
-        stale_ttl: Duration::from_secs(3600),
+        min_ttl: Duration::from_mins(1),
+        max_ttl: Duration::from_hours(1),
+        grace: Duration::from_mins(1),
+        stale_ttl: Duration::from_hours(1),
         nat64: vec![IpNet::V6(NAT64)],
     }
 }
@@ -177,17 +177,12 @@ fn duration(node: &Node, key: &str, report: &mut Report) -> Option<Duration> {
         return None;
     };
     let total = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
-    match total.filter(|total| *total <= MAX_SECONDS) {
-        Some(total) => Some(Duration::from_secs(total)),
-        None => {
-            report.error(
-                node,
-                format!("`{key}` is `{text}`, which is too long"),
-                "the longest time is 24855d",
-            );
-            None
-        }
+    let total = total.filter(|total| *total <= MAX_SECONDS);
+    if total.is_none() {
+        let message = format!("`{key}` is `{text}`, which is too long");
+        report.error(node, message, "the longest time is 24855d");
     }
+    total.map(Duration::from_secs)
 }
 
 fn nat64(node: &Node, report: &mut Report) -> Vec<IpNet> {

@@ -78,20 +78,13 @@ fn endpoint(node: &Node, report: &mut Report) -> Option<Vec<Endpoint>> {
 
 fn fqdn(node: &Node, labels: Option<&Node>, report: &mut Report) -> Option<Endpoint> {
     let text = report.text(node, "`fqdn`", "one name, such as `fqdn: example.com`")?;
-    let count = match labels {
-        None => None,
-        Some(node) => match node.text().parse::<u8>() {
-            Ok(count) => Some(count),
-            Err(_) => {
-                report.error(
-                    node,
-                    "`labels` is not a number",
-                    "write a number from 1 to 126, such as `labels: 1`",
-                );
-                return None;
-            }
-        },
-    };
+    let count = labels.map(|node| (node, node.text().parse::<u8>().ok()));
+    if let Some((node, None)) = count {
+        let help = "write a number from 1 to 126, such as `labels: 1`";
+        report.error(node, "`labels` is not a number of labels", help);
+        return None;
+    }
+    let count = count.and_then(|(_, count)| count);
     match Pattern::parse(text, count) {
         Ok(pattern) => {
             Some(Endpoint::Fqdn { pattern, line: node.place.line, column: node.place.column })

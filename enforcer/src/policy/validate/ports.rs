@@ -124,7 +124,7 @@ fn port(protocol: &str, text: &str) -> Result<u16, Refusal> {
             format!("write `{protocol}/{}`", if plain.is_empty() { "0" } else { plain }),
         ));
     }
-    text.parse().map_err(|_| {
+    text.parse().ok().ok_or_else(|| {
         (format!("the port {text} is too large"), "the highest port is 65535".to_owned())
     })
 }
@@ -138,8 +138,11 @@ fn refusal(text: &str, protocol: &str, ports: Option<&str>) -> Refusal {
     }
     let first = text.split('-').next().unwrap_or_default();
     if !first.is_empty() && first.bytes().all(|b| b.is_ascii_digit()) && ports.is_none() {
-        let help =
-            format!("write `tcp/{text}` or `udp/{text}`; a protocol by number is `ip/{text}`");
+        let plain = text.trim_start_matches('0');
+        let mut help = format!("write `tcp/{plain}` or `udp/{plain}`");
+        if plain.parse::<u8>().is_ok() {
+            help.push_str("; a protocol by its number is `ip/47`");
+        }
         return (format!("`{text}` does not say which protocol"), help);
     }
     if let Some(ports) = ports
