@@ -31,7 +31,6 @@ use tokio::{
 };
 
 pub use self::policy_file::{PolicyFile, PolicyFileError};
-pub(crate) use self::workloads::cgroup_id;
 use self::{
     enforcement::{Enforcement, Prepared},
     report::Circumstances,

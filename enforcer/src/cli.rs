@@ -49,7 +49,12 @@ enum Verb {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Pins {
     /// The folder of pins, on a bpffs
-    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/enforcer", env = "ENFORCER_BPFFS")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/sys/fs/bpf/enforcer",
+        env = "ENFORCER_BPFFS"
+    )]
     pub bpffs: PathBuf,
 }
 

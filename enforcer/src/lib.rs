@@ -17,6 +17,7 @@
 //! [`enforcer_common::decide`], on tables that this crate writes, and goes on being judged when
 //! the agent is gone. `explain` runs the same function on the same tables.
 
+pub mod agent;
 pub mod cli;
 pub mod datapath;
 pub mod fqdn;

@@ -16,9 +16,15 @@ use crate::fqdn::Pattern;
 pub mod compile;
 pub mod diagnostic;
 mod document;
+mod endpoint;
+mod port;
 pub mod preset;
+pub mod schema;
 mod validate;
 pub mod warn;
+
+/// The version of the policy file and of the documents that describe it.
+pub const API_VERSION: &str = "enforcer.dev/v1alpha1";
 
 /// What a text says: a policy unless there are errors, and everything found on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]

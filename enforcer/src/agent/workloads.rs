@@ -36,7 +36,7 @@ impl Workloads {
 
 /// The id that `bpf_skb_ancestor_cgroup_id` gives: the inode number of the directory
 /// (`cgroup_id`, include/linux/cgroup.h, 6.18).
-pub(crate) fn cgroup_id(directory: &Path) -> Option<u64> {
+fn cgroup_id(directory: &Path) -> Option<u64> {
     fs::metadata(directory).ok().filter(fs::Metadata::is_dir).map(|metadata| metadata.ino())
 }
 

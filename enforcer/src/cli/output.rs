@@ -62,7 +62,7 @@ pub fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
 /// Rows as columns, without borders or colour; no trailing blanks.
 pub fn columns(header: Option<&[&str]>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if let Some(header) = header {
         table.set_header(header.iter().copied());
     }

@@ -15,13 +15,12 @@ use std::collections::HashMap;
 
 use self::{fields::Fields, report::Report};
 use super::{
-    Mode, Parsed, Policy,
+    API_VERSION, Mode, Parsed, Policy,
     diagnostic::Severity,
     document::{Node, Value},
     warn,
 };
 
-const API_VERSION: &str = "enforcer.dev/v1alpha1";
 const KIND: &str = "EgressPolicy";
 /// What the name of a policy or rule may hold.
 const NAME_HELP: &str = "1 to 63 of `a-z 0-9 - _ . / @ : *`";

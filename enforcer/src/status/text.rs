@@ -113,8 +113,18 @@ fn rules(rules: &[Rule], layout: Layout, now: Timestamp) -> String {
     const NARROW: &[&str] =
         &["RULE", "ACTION", "DESTINATION", "PORTS", "ADDRS", "HITS", "BYTES", "LAST-HIT"];
     const WIDE: &[&str] = &[
-        "RULE", "ACTION", "DESTINATION", "PORTS", "ADDRS", "HITS", "BYTES", "LAST-HIT", "FROM",
-        "LINE", "PRESET", "WAITING",
+        "RULE",
+        "ACTION",
+        "DESTINATION",
+        "PORTS",
+        "ADDRS",
+        "HITS",
+        "BYTES",
+        "LAST-HIT",
+        "FROM",
+        "LINE",
+        "PRESET",
+        "WAITING",
     ];
     let wanted = rules.iter().filter(|rule| !layout.only_unused || rule.packets == 0);
     let rows = wanted.map(|rule| {
