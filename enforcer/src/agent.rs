@@ -151,10 +151,11 @@ impl Agent {
     async fn become_ready(&mut self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         let mut progress = self.resolver.progress();
+        let wanted = self.enforcement.tables.names.exact.len();
         loop {
             let is_settled = {
                 let progress = progress.borrow_and_update();
-                progress.settled >= progress.names
+                progress.names == wanted && progress.settled == wanted
             };
             if is_settled && self.answers.is_empty() {
                 break;
