@@ -14,3 +14,6 @@ pub use self::{
     name::{DomainName, NameError},
     pattern::{Label, Leading, Pattern, PatternError},
 };
+
+#[cfg(test)]
+mod tests;
