@@ -234,3 +234,6 @@ impl fmt::Display for Action {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,13 @@
 //! A reader of a value returns `None` after it has reported why; whoever asked goes on with the
 //! rest, so that one run shows all faults of a file. A policy comes out only if there is none.
 
-mod dns;
-mod endpoint;
+pub(super) mod dns;
+pub(super) mod endpoint;
 mod fields;
 mod ports;
-mod presets;
+pub(super) mod presets;
 mod report;
-mod rule;
+pub(super) mod rule;
 
 use std::collections::HashMap;
 

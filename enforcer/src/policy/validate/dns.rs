@@ -13,7 +13,8 @@ use crate::policy::{
     document::{Node, Value},
 };
 
-const KEYS: [&str; 7] = ["resolvers", "minTtl", "maxTtl", "grace", "staleTtl", "nat64", "queries"];
+pub(in crate::policy) const KEYS: [&str; 7] =
+    ["resolvers", "minTtl", "maxTtl", "grace", "staleTtl", "nat64", "queries"];
 const DNS_PORT: u16 = 53;
 /// The well-known NAT64 prefix (RFC 6052, section 2.1).
 const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);

@@ -10,6 +10,7 @@ use crate::{
     policy::{Endpoint, document::Node},
 };
 
+pub(in crate::policy) const KEYS: [&str; 4] = ["fqdn", "labels", "cidr", "except"];
 const FORMS: &str = "`{fqdn: example.com}` or `{cidr: 203.0.113.0/24}`";
 /// IPv4-mapped IPv6 addresses (RFC 4291, section 2.5.5.2).
 const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
@@ -40,8 +41,7 @@ pub(super) fn list(node: &Node, report: &mut Report) -> Option<Vec<Endpoint>> {
 }
 
 fn endpoint(node: &Node, report: &mut Report) -> Option<Vec<Endpoint>> {
-    let fields =
-        Fields::of(node, "an entry of `to`", &["fqdn", "labels", "cidr", "except"], report)?;
+    let fields = Fields::of(node, "an entry of `to`", &KEYS, report)?;
     match (fields.get("fqdn"), fields.get("cidr")) {
         (Some(_), Some(cidr)) => {
             report.error(

@@ -9,6 +9,7 @@ use crate::policy::{
     preset::{self, About, PresetDestination, PresetRule, Problem, Request},
 };
 
+pub(in crate::policy) const KEYS: [&str; 4] = ["name", "parameters", "include", "exclude"];
 const FORM: &str = "`presets: [{name: aks, parameters: {location: japaneast}}]`";
 
 /// The rules of all presets, in order.
@@ -44,8 +45,7 @@ pub(super) fn refuse_clashes(own: &[Rule], expanded: &[Rule], report: &mut Repor
 }
 
 fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String, Vec<PresetRule>)> {
-    let keys = ["name", "parameters", "include", "exclude"];
-    let fields = Fields::of(node, "an entry of `presets`", &keys, report)?;
+    let fields = Fields::of(node, "an entry of `presets`", &KEYS, report)?;
     let name = fields.needed("name", "the name of a preset, such as `name: aks`", report);
     let parameters =
         fields.get("parameters").map(|node| parameters(node, report)).unwrap_or_default();

@@ -3,7 +3,8 @@
 use super::{endpoint, fields::Fields, name, ports, report::Report};
 use crate::policy::{Action, Origin, PortRange, PortSpec, Rule, WorkloadSelector, document::Node};
 
-const KEYS: [&str; 6] = ["name", "action", "from", "to", "ports", "allowPrivateAnswers"];
+pub(in crate::policy) const KEYS: [&str; 6] =
+    ["name", "action", "from", "to", "ports", "allowPrivateAnswers"];
 /// Selectors of other policies that a newcomer may try.
 const LATER: [&str; 6] =
     ["pod", "pods", "podSelector", "namespace", "namespaces", "namespaceSelector"];
