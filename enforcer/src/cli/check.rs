@@ -198,3 +198,6 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

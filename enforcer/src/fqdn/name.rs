@@ -68,6 +68,9 @@ pub enum NameError {
     /// A character outside the grammar.
     #[error("`{0}` cannot stand in a name")]
     Character(char),
+    /// A letter outside ASCII beside a wildcard, which has no A-label.
+    #[error("`{0}` cannot stand in a label with a `*`")]
+    WildcardIdn(char),
     /// A label that UTS 46 does not accept.
     #[error("the label `{0}` is not a valid internationalised name")]
     Idn(String),
@@ -91,6 +94,10 @@ impl NameError {
                     .to_owned()
             }
             Self::Wildcard => "write a complete name, such as `api.example.com`".to_owned(),
+            Self::WildcardIdn(_) => {
+                "write the names out, or `*` for the whole label; a `*` stands beside ASCII letters"
+                    .to_owned()
+            }
             Self::Number => {
                 "a name ends in a domain such as `example.com`; an address goes under `cidr`"
                     .to_owned()
@@ -217,6 +224,11 @@ fn fold_dots(text: &str) -> Cow<'_, str> {
 fn label(text: &str) -> Result<String, NameError> {
     if text.is_empty() {
         return Err(NameError::EmptyLabel);
+    }
+    if text.contains('*')
+        && let Some(letter) = text.chars().find(|c| !c.is_ascii())
+    {
+        return Err(NameError::WildcardIdn(letter));
     }
     let is_plain =
         text.is_ascii() && !text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));

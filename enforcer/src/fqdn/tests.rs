@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::{DomainName, Leading, NameError, Pattern, PatternError};
 
+/// A text, and whether an error is the expected one.
+type NameCase<'a> = (&'a str, fn(&NameError) -> bool);
+/// A text, `labels`, and whether an error is the expected one.
+type PatternCase<'a> = (&'a str, Option<u8>, fn(&PatternError) -> bool);
+
 /// Pattern, `labels`, name, whether it matches.
 const MATCHES: &[(&str, Option<u8>, &str, bool)] = &[
     ("example.com", None, "example.com", true),
@@ -62,7 +67,7 @@ fn patterns_match_what_the_table_says() {
 fn refuses_what_is_no_name() {
     let long_label = "a".repeat(64);
     let long_name = format!("{}com", "abcdefghi.".repeat(26));
-    let cases: &[(&str, fn(&NameError) -> bool)] = &[
+    let cases: &[NameCase<'_>] = &[
         ("", |e| matches!(e, NameError::Empty)),
         (".", |e| matches!(e, NameError::Empty)),
         ("a..b", |e| matches!(e, NameError::EmptyLabel)),
@@ -91,6 +96,7 @@ fn refuses_what_is_no_name() {
         ("xn--a.com", |e| matches!(e, NameError::Idn(_))),
         ("＊.example.com", |e| matches!(e, NameError::Idn(_))),
         ("*.example.com", |e| matches!(e, NameError::Wildcard)),
+        ("bü*.example.com", |e| matches!(e, NameError::WildcardIdn('ü'))),
         (&long_label, |e| matches!(e, NameError::LongLabel { .. })),
         (&long_name, |e| matches!(e, NameError::LongName { bytes: 263 })),
     ];
@@ -113,7 +119,7 @@ fn accepts_the_longest_label_and_name() {
 
 #[test]
 fn refuses_wildcards_that_say_nothing() {
-    let cases: &[(&str, Option<u8>, fn(&PatternError) -> bool)] = &[
+    let cases: &[PatternCase<'_>] = &[
         ("*.", None, |e| matches!(e, PatternError::NoDomain)),
         ("**.example.com", None, |e| matches!(e, PatternError::TwoWildcards(_))),
         ("a*b*c.example.com", None, |e| matches!(e, PatternError::TwoWildcards(_))),

@@ -49,6 +49,11 @@ pub(super) fn validate(root: &Node) -> Parsed {
 }
 
 fn policy(root: &Node, report: &mut Report) -> Option<Policy> {
+    if matches!(root.value, Value::Nothing) {
+        let help = format!("a policy begins with `apiVersion: {API_VERSION}`, `kind: {KIND}`");
+        report.error(root, "the policy is empty", help);
+        return None;
+    }
     let fields = Fields::of(root, "a policy", &KEYS, report)?;
     for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         if let Some(node) = fields.needed(key, &format!("`{key}: {wanted}`"), report)

@@ -21,37 +21,38 @@ pub(super) fn explain(error: &Error, source: &str) -> Diagnostic {
         message,
         help,
     };
-    if let Some(wildcard) = unquoted_wildcard(rest) {
+    if let Some(wildcard) =
+        unquoted_wildcard(rest).filter(|text| *text == "*" || text.contains('.'))
+    {
         return at(
             wildcard,
             format!("`{wildcard}` begins with `*`, which YAML reads as an alias"),
             format!("put the wildcard in quotes: \"{wildcard}\""),
         );
     }
-    if source.trim().is_empty() || matches!(error, Error::Eof { .. }) {
-        return at("", "the policy is empty".to_owned(), EMPTY_HELP.to_owned());
-    }
     let text = rest.split_whitespace().next().unwrap_or_default();
     if matches!(error, Error::MultipleDocuments { .. }) {
         let help = "a policy file holds one document: remove what follows `---`";
         return at(text, "a second YAML document begins here".to_owned(), help.to_owned());
     }
-    if rest.starts_with('\t') {
+    let line_text = rest_of_line(source, line, 1);
+    if line_text.trim_start_matches(' ').starts_with('\t') {
         return at("", "a tab cannot indent YAML".to_owned(), "indent with spaces".to_owned());
     }
     if matches!(error, Error::UnknownAnchor { .. }) {
         let help = "define the anchor before it is used, or put the text in quotes";
         return at(text, "this alias has no anchor".to_owned(), help.to_owned());
     }
-    let message = format!("this is not valid YAML: {}", first_line(&error.to_string()));
+    let reason = error.to_string();
+    let message = format!("this is not valid YAML: {}", without_place(&reason));
     let help = "check indentation, colons, brackets and quotes here and on the line before";
     at(text, message, help.to_owned())
 }
 
-const EMPTY_HELP: &str = "a policy begins with `apiVersion: enforcer.dev/v1alpha1`";
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// The first line of the YAML crate's message, without the position at its end.
+fn without_place(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default();
+    line.rsplit_once(" at line ").map_or(line, |(reason, _)| reason)
 }
 
 fn rest_of_line(source: &str, line: u32, column: u32) -> &str {

@@ -68,7 +68,9 @@ pub(super) fn settings(node: &Node, report: &mut Report) -> Option<DnsSettings> 
         && let Some(node) = fields.get("minTtl").or_else(|| fields.get("maxTtl"))
     {
         let (min, max) = (settings.min_ttl.as_secs(), settings.max_ttl.as_secs());
-        let message = format!("`minTtl` is {min}s and `maxTtl` is {max}s");
+        let stated = |key| if fields.get(key).is_some() { "" } else { " unless stated" };
+        let (low, high) = (stated("minTtl"), stated("maxTtl"));
+        let message = format!("`minTtl` is {min}s{low}, and `maxTtl` is {max}s{high}");
         report.error(
             node,
             message,

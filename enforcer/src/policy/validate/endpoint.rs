@@ -6,8 +6,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{fields::Fields, report::Report};
 use crate::{
-    fqdn::Pattern,
-    policy::{Endpoint, document::Node},
+    fqdn::{Pattern, PatternError},
+    policy::{
+        Endpoint,
+        document::{Node, Value},
+    },
 };
 
 pub(in crate::policy) const KEYS: [&str; 4] = ["fqdn", "labels", "cidr", "except"];
@@ -41,6 +44,16 @@ pub(super) fn list(node: &Node, report: &mut Report) -> Option<Vec<Endpoint>> {
 }
 
 fn endpoint(node: &Node, report: &mut Report) -> Option<Vec<Endpoint>> {
+    if let Value::Scalar(text) = &node.value {
+        let form = match text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok() {
+            true => format!("`{{cidr: {text}}}`"),
+            false if Pattern::parse(text, None).is_ok() => format!("`{{fqdn: \"{text}\"}}`"),
+            false => FORMS.to_owned(),
+        };
+        let message = "an entry of `to` does not say whether it is a name or a range";
+        report.error(node, message, format!("write {form}"));
+        return None;
+    }
     let fields = Fields::of(node, "an entry of `to`", &KEYS, report)?;
     match (fields.get("fqdn"), fields.get("cidr")) {
         (Some(_), Some(cidr)) => {
@@ -51,6 +64,8 @@ fn endpoint(node: &Node, report: &mut Report) -> Option<Vec<Endpoint>> {
             );
             None
         }
+        // A misspelt key is reported already, and is why there is none.
+        (None, None) if fields.has_unknown() => None,
         (None, None) => {
             report.error(node, "an entry of `to` names no destination", format!("write {FORMS}"));
             None
@@ -90,7 +105,10 @@ fn fqdn(node: &Node, labels: Option<&Node>, report: &mut Report) -> Option<Endpo
             Some(Endpoint::Fqdn { pattern, line: node.place.line, column: node.place.column })
         }
         Err(error) => {
-            report.error(node, error.to_string(), error.help());
+            let is_about_labels =
+                matches!(error, PatternError::LabelCount(_) | PatternError::LabelsWithoutWildcard);
+            let at = labels.filter(|_| is_about_labels).unwrap_or(node);
+            report.error(at, error.to_string(), error.help());
             None
         }
     }
@@ -176,10 +194,11 @@ fn refusal(text: &str) -> (String, String) {
     {
         let most = if address.is_ipv4() { 32 } else { 128 };
         return match bits.parse::<IpAddr>() {
-            Ok(_) => (
-                format!("`{text}` has a netmask"),
-                format!("write the length of the prefix, such as `{address}/24`"),
-            ),
+            Ok(mask) => {
+                let bits = ipnet::ip_mask_to_prefix(mask).unwrap_or(24);
+                let help = format!("write the length of the prefix: `{address}/{bits}`");
+                (format!("`{text}` has a netmask"), help)
+            }
             Err(_) => (
                 format!("`/{bits}` is no prefix length"),
                 format!("write a number from 0 to {most}, such as `{address}/{most}`"),
@@ -198,6 +217,9 @@ fn refusal(text: &str) -> (String, String) {
             "write the address alone, and the port under `ports`, such as `ports: [tcp/443]`"
                 .to_owned(),
         );
+    }
+    if matches!(text, "*" | "all" | "everywhere" | "internet") {
+        return (format!("`{text}` is no address range"), "write `any` for everywhere".to_owned());
     }
     if Pattern::parse(text, None).is_ok() {
         return (format!("`{text}` is a name, not a range"), format!("write `fqdn: \"{text}\"`"));

@@ -7,6 +7,7 @@ use crate::policy::document::{Node, Value};
 pub(super) struct Fields<'n> {
     node: &'n Node,
     entries: Vec<(&'n str, &'n Node)>,
+    has_unknown: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -24,9 +25,15 @@ impl<'n> Fields<'n> {
             return None;
         };
         let mut entries: Vec<(&str, &Node)> = Vec::new();
+        let mut has_unknown = false;
         for (key, value) in all {
             let text = key.text();
-            if !known.contains(&text) {
+            if !matches!(key.value, Value::Scalar(_)) {
+                let message = format!("a key is {}, and a text is wanted", key.kind());
+                report.error(key, message, "a text that begins with `{` or `[` needs quotes");
+                has_unknown = true;
+            } else if !known.contains(&text) {
+                has_unknown = true;
                 let help = match nearest(text, known) {
                     Some(word) => format!("did you mean `{word}`? the keys are {}", keys()),
                     None => format!("the keys are {}", keys()),
@@ -48,7 +55,12 @@ impl<'n> Fields<'n> {
             }
         }
         entries.retain(|(_, value)| !matches!(value.value, Value::Nothing));
-        Some(Self { node, entries })
+        Some(Self { node, entries, has_unknown })
+    }
+
+    /// Whether a key was unknown.
+    pub(super) fn has_unknown(&self) -> bool {
+        self.has_unknown
     }
 
     /// The value of a key.

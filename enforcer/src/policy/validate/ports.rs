@@ -1,7 +1,10 @@
 //! Protocols and ports: `tcp/443`, `tcp/8000-8010`, `udp/any`, `tcp`, `icmp`, `ip/47`, `any`.
 
 use super::report::{Report, nearest};
-use crate::policy::{PortRange, PortSpec, document::Node};
+use crate::policy::{
+    PortRange, PortSpec,
+    document::{Node, Value},
+};
 
 const FORMS: &str = "`tcp/443`, `tcp/8000-8010`, `udp/any`, `sctp/3868`, `icmp`, `ip/47` or `any`";
 const PROTOCOLS: [&str; 5] = ["tcp", "udp", "sctp", "icmp", "ip"];
@@ -44,11 +47,7 @@ pub(super) fn list(node: &Node, report: &mut Report) -> Option<Vec<PortSpec>> {
     let mut specs = Vec::with_capacity(entries.len());
     let mut is_sound = true;
     for entry in entries {
-        let Some(text) = report.text(entry, "an entry of `ports`", FORMS) else {
-            is_sound = false;
-            continue;
-        };
-        match spec(text) {
+        match read(entry) {
             Ok(found) => specs.push(found),
             Err((message, help)) => {
                 report.error(entry, message, help);
@@ -60,6 +59,25 @@ pub(super) fn list(node: &Node, report: &mut Report) -> Option<Vec<PortSpec>> {
 }
 
 type Refusal = (String, String);
+
+fn read(entry: &Node) -> Result<PortSpec, Refusal> {
+    match &entry.value {
+        Value::Scalar(text) => spec(text),
+        // What YAML makes of `tcp: 443`.
+        Value::Mapping(pairs)
+            if pairs.len() == 1
+                && pairs.iter().all(|(k, v)| !k.text().is_empty() && !v.text().is_empty()) =>
+        {
+            let form = pairs.iter().map(|(k, v)| format!("`{}/{}`", k.text(), v.text()));
+            let message = "an entry of `ports` is a mapping, and a text is wanted";
+            Err((message.to_owned(), format!("write {}", form.collect::<String>())))
+        }
+        Value::Nothing | Value::Sequence(_) | Value::Mapping(_) => {
+            let message = format!("an entry of `ports` is {}, and a text is wanted", entry.kind());
+            Err((message, format!("write {FORMS}")))
+        }
+    }
+}
 
 fn spec(text: &str) -> Result<PortSpec, Refusal> {
     let (protocol, ports) = match text.split_once('/') {
@@ -95,6 +113,10 @@ fn number(text: &str) -> Result<PortSpec, Refusal> {
 fn range(protocol: &str, ports: Option<&str>) -> Result<PortRange, Refusal> {
     let Some(ports) = ports.filter(|ports| *ports != "any") else { return Ok(PortRange::ANY) };
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    if first.is_empty() || last.is_empty() {
+        let help = format!("write both ends, such as `{protocol}/8000-8010`, or `{protocol}/any`");
+        return Err((format!("`{protocol}/{ports}` lacks a port"), help));
+    }
     let (low, high) = (port(protocol, first)?, port(protocol, last)?);
     PortRange::new(low, high).ok_or_else(|| {
         (
@@ -105,7 +127,7 @@ fn range(protocol: &str, ports: Option<&str>) -> Result<PortRange, Refusal> {
 }
 
 fn port(protocol: &str, text: &str) -> Result<u16, Refusal> {
-    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
     if !is_number {
         let service = SERVICES.iter().find(|(name, _)| *name == text);
         let help = match service {
@@ -138,7 +160,13 @@ fn refusal(text: &str, protocol: &str, ports: Option<&str>) -> Refusal {
     }
     let first = text.split('-').next().unwrap_or_default();
     if !first.is_empty() && first.bytes().all(|b| b.is_ascii_digit()) && ports.is_none() {
-        let plain = text.trim_start_matches('0');
+        let plain = match text.trim_start_matches('0') {
+            "" => "0",
+            plain => plain,
+        };
+        if let Err(refusal) = range("tcp", Some(plain)) {
+            return refusal;
+        }
         let mut help = format!("write `tcp/{plain}` or `udp/{plain}`");
         if plain.parse::<u8>().is_ok() {
             help.push_str("; a protocol by its number is `ip/47`");

@@ -48,11 +48,12 @@ fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String,
     let fields = Fields::of(node, "an entry of `presets`", &KEYS, report)?;
     let name = fields.needed("name", "the name of a preset, such as `name: aks`", report);
     let parameters =
-        fields.get("parameters").map(|node| parameters(node, report)).unwrap_or_default();
-    let include =
-        fields.get("include").map(|node| texts(node, "include", report)).unwrap_or_default();
-    let exclude =
-        fields.get("exclude").map(|node| texts(node, "exclude", report)).unwrap_or_default();
+        fields.get("parameters").map_or(Some(Vec::new()), |node| parameters(node, report));
+    let groups = |key, report: &mut Report| {
+        fields.get(key).map_or(Some(Vec::new()), |node| texts(node, key, report))
+    };
+    let (include, exclude) = (groups("include", report), groups("exclude", report));
+    let (parameters, include, exclude) = (parameters?, include?, exclude?);
     let name = name?;
     let text = report.text(name, "`name`", "the name of a preset, such as `name: aks`")?;
     let values: BTreeMap<String, String> = parameters
@@ -88,37 +89,29 @@ fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String,
     }
 }
 
-fn parameters<'n>(node: &'n Node, report: &mut Report) -> Vec<(&'n Node, &'n Node)> {
+fn parameters<'n>(node: &'n Node, report: &mut Report) -> Option<Vec<(&'n Node, &'n Node)>> {
     let Value::Mapping(entries) = &node.value else {
         let message = format!("`parameters` is {}, and a mapping is wanted", node.kind());
         report.error(node, message, "write `parameters: {location: japaneast}`");
-        return Vec::new();
+        return None;
     };
     let mut found: Vec<(&Node, &Node)> = Vec::new();
     for (key, value) in entries {
         if found.iter().any(|(seen, _)| seen.text() == key.text()) {
-            report.error(
-                key,
-                format!("the key `{}` stands here twice", key.text()),
-                "keep one of them",
-            );
-        } else if report
-            .text(value, &format!("the parameter `{}`", key.text()), "one text")
-            .is_some()
-        {
-            found.push((key, value));
+            let message = format!("the key `{}` stands here twice", key.text());
+            report.error(key, message, "keep one of them");
+            return None;
         }
+        report.text(value, &format!("the parameter `{}`", key.text()), "one text")?;
+        found.push((key, value));
     }
-    found
+    Some(found)
 }
 
-fn texts<'n>(node: &'n Node, key: &str, report: &mut Report) -> Vec<&'n Node> {
-    let entries =
-        report.list(node, &format!("`{key}`"), &format!("`{key}: [optional]`")).unwrap_or_default();
-    entries
-        .iter()
-        .filter(|entry| report.text(entry, &format!("an entry of `{key}`"), "one text").is_some())
-        .collect()
+fn texts<'n>(node: &'n Node, key: &str, report: &mut Report) -> Option<Vec<&'n Node>> {
+    let entries = report.list(node, &format!("`{key}`"), &format!("`{key}: [optional]`"))?;
+    let what = format!("an entry of `{key}`");
+    entries.iter().map(|entry| report.text(entry, &what, "one text").map(|_| entry)).collect()
 }
 
 fn rule(rule: PresetRule, place: Place, dated: &str, allow_private_answers: bool) -> Rule {

@@ -147,6 +147,11 @@ pub(super) fn meant(text: &str, words: &[&str], verb: &str) -> String {
 /// The word that was probably meant.
 pub(super) fn nearest<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
     let text = text.to_ascii_lowercase();
+    let swapped =
+        words.iter().find(|word| word.len() > 2 && strsim::osa_distance(&text, word) == 1);
+    if swapped.is_some() {
+        return swapped.copied();
+    }
     let likeness = |word: &str| strsim::jaro_winkler(&text, &word.to_ascii_lowercase());
     let best = words.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
     (likeness(best) >= LIKENESS).then_some(*best)

@@ -14,10 +14,7 @@ pub(super) fn rule(node: &Node, private_default: bool, report: &mut Report) -> O
     let fields = Fields::of(node, "a rule", &KEYS, report)?;
     let name_node = fields.needed("name", "a name, such as `name: ntp`", report);
     let rule_name = name_node.and_then(|node| name(node, report));
-    let actions = [("allow", Action::Allow), ("deny", Action::Deny)];
-    let action = fields
-        .get("action")
-        .map_or(Some(Action::Allow), |node| report.one_of(node, "action", &actions));
+    let action = fields.get("action").map_or(Some(Action::Allow), |node| action(node, report));
     let from = fields.get("from").map_or_else(|| Some(Vec::new()), |node| from(node, report));
     let everywhere = "`to: [{fqdn: example.com}]`, or `to: [{cidr: any}]` for everywhere";
     let to = fields.needed("to", everywhere, report).and_then(|node| endpoint::list(node, report));
@@ -38,6 +35,25 @@ pub(super) fn rule(node: &Node, private_default: bool, report: &mut Report) -> O
         allow_private_answers: allow_private_answers?,
         origin: Origin { preset: None, line: place.line, column: place.column },
     })
+}
+
+fn action(node: &Node, report: &mut Report) -> Option<Action> {
+    /// Words of other firewalls.
+    const OTHERS: [(&str, &str); 7] = [
+        ("drop", "deny"),
+        ("block", "deny"),
+        ("reject", "deny"),
+        ("refuse", "deny"),
+        ("accept", "allow"),
+        ("pass", "allow"),
+        ("permit", "allow"),
+    ];
+    let text = node.text();
+    if let Some((_, ours)) = OTHERS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)) {
+        report.error(node, format!("`{text}` is no action"), format!("write `action: {ours}`"));
+        return None;
+    }
+    report.one_of(node, "action", &[("allow", Action::Allow), ("deny", Action::Deny)])
 }
 
 /// What a rule without `ports` is for: an allow opens what programs use, a deny closes everything.
