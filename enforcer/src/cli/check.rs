@@ -33,7 +33,7 @@ pub struct CheckArgs {
 /// How the findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
-    /// Each with the line of the file, on standard error.
+    /// Each with its line of the file; on standard error when the policy is refused.
     #[default]
     Text,
     /// One JSON document on standard output.
