@@ -8,10 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aya::maps::{HashMap, LpmTrie, MapData, MapError};
+use aya::{
+    maps::{HashMap, LpmTrie, MapData, MapError, PerCpuValues},
+    util::nr_cpus,
+};
 use enforcer_common::{
     abi::{MAX_PORT_CLASSES, PORT_PLANES, PORTS, map},
     address::Address,
+    counter::Hits,
     rule_mask::RuleMask,
     settings::{AddressEntry, NameText, ResolverKey},
 };
@@ -81,6 +85,7 @@ impl Datapath {
         self.applied.is_unsettled = true;
         self.settle(tables, workloads)?;
         self.clear_rules(&freed)?;
+        self.clear_counters(&freed)?;
         self.applied = Applied {
             generation,
             active: tables.active,
@@ -222,6 +227,20 @@ impl Datapath {
             self.remove_unused_names(&live_names)?;
         }
         Ok(expired.len())
+    }
+
+    /// A rule that is given a slot begins to count at zero.
+    fn clear_counters(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
+        let cpus = nr_cpus().map_err(|(_, source)| {
+            DatapathError::map("size", map::RULE_HITS)(MapError::IoError(source))
+        })?;
+        for slot in freed.slots() {
+            PerCpuValues::try_from(vec![Hits::default(); cpus])
+                .map_err(MapError::IoError)
+                .and_then(|zero| self.maps.rule_hits.set(u32::from(slot), zero, 0))
+                .map_err(DatapathError::map("write", map::RULE_HITS))?;
+        }
+        Ok(())
     }
 
     fn remove_unused_names(&mut self, live: &BTreeSet<u64>) -> Result<(), DatapathError> {
