@@ -17,6 +17,15 @@
 //! key, which is sound because an IPv6 *packet* to such an address never reaches a table
 //! ([`verdict::Reason::MappedAddress`]).
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "in the kernel a call costs a frame of 512 bytes of stack and the verifier's patience"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "fields are cut out of header words; try_from would bring a panic into the kernel"
+)]
+#![expect(clippy::many_single_char_names, reason = "the bytes of an address have no other names")]
 
 pub mod abi;
 pub mod address;

@@ -9,6 +9,10 @@ const WORD_BITS: usize = 64;
 #[repr(C)]
 pub struct RuleMask([u64; Self::WORDS]);
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "behind a bound check on the same line; `get_mut` is not const"
+)]
 impl RuleMask {
     /// Words in a mask.
     pub const WORDS: usize = MAX_RULES / WORD_BITS;

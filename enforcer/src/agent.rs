@@ -112,14 +112,7 @@ impl Agent {
             hosts: prepared.hosts(),
         };
         let datapath = Datapath::load(&load, BootTime::now())?;
-        let enforcement = match Enforcement::start(datapath, prepared, Workloads::new(root.clone()))
-        {
-            Ok(enforcement) => enforcement,
-            Err((datapath, error)) => {
-                datapath.discard();
-                return Err(error);
-            }
-        };
+        let enforcement = Enforcement::start(datapath, prepared, Workloads::new(root.clone()))?;
         let (sender, answers) = mpsc::channel(WAITING_ANSWERS);
         let settings = enforcement.file.policy.dns.clone();
         let resolver = Resolver::spawn(settings, servers.asked.clone(), sender);

@@ -13,6 +13,7 @@
 
 pub mod attach;
 pub mod document;
+pub mod learned;
 mod load;
 mod maps;
 pub mod pin;
@@ -20,7 +21,7 @@ pub mod preflight;
 mod probe;
 mod read;
 pub mod reading;
-pub mod sync;
+mod sync;
 mod unload;
 
 use std::{io, path::PathBuf};

@@ -11,7 +11,7 @@ use enforcer_common::{rule_mask::RuleMask, settings::NameText, special::Special}
 
 use super::{policy_file::PolicyFile, workloads::Workloads};
 use crate::{
-    datapath::{BootTime, Datapath, Learned, sync::Answer},
+    datapath::{BootTime, Datapath, Learned, learned::Answer},
     fqdn::DomainName,
     policy::compile::{self, Slots, Tables},
     resolver::{Resolution, ResolvedAddress},
@@ -80,16 +80,19 @@ impl Prepared {
 }
 
 impl Enforcement {
-    /// Puts the first policy into maps that judge nothing yet.
+    /// Puts the first policy into maps that judge nothing yet; where that fails, they are removed.
     pub(super) fn start(
         mut datapath: Datapath,
         prepared: Prepared,
         workloads: Workloads,
-    ) -> Result<Self, (Datapath, anyhow::Error)> {
+    ) -> anyhow::Result<Self> {
         let Prepared { file, tables, slots } = prepared;
         match datapath.apply(&tables, &workloads.rules(&tables.workloads)) {
             Ok(_) => {}
-            Err(error) => return Err((datapath, error.into())),
+            Err(error) => {
+                datapath.discard();
+                return Err(error.into());
+            }
         }
         Ok(Self {
             datapath,

@@ -1,6 +1,6 @@
 //! Tells when the policy file may have changed.
 //!
-//! The directory is watched, not the file: an editor replaces the file and a ConfigMap swaps a
+//! The directory is watched, not the file: an editor replaces the file and a `ConfigMap` swaps a
 //! symlink, after which a watch on the file would look at what is gone. Events only say "look
 //! again"; whether anything changed is for the reader to see. A poll covers file systems that
 //! send no events.
@@ -37,7 +37,7 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if !event.is_ok_and(|event| event.kind.is_access()) {
                 // Full means that a look is due already.
-                drop(sender.try_send(()));
+                let _: Result<(), _> = sender.try_send(());
             }
         })
         .and_then(|mut watcher| {

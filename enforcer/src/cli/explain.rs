@@ -89,7 +89,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
 }
 
 impl Explanation {
-    fn new(destination: &Destination, decision: &Decision) -> Self {
+    fn new(destination: &Destination, decision: Decision) -> Self {
         let implicit = decision.by.implicit_number().and_then(Implicit::from_number);
         Self {
             api_version: API_VERSION,
@@ -151,7 +151,7 @@ fn judge(tables: &impl Tables, address: Address, destination: &Destination, now:
 }
 
 /// Whether a packet by these rules is an allow whatever reads it.
-fn is_denied(decision: &Decision) -> bool {
+fn is_denied(decision: Decision) -> bool {
     decision.verdict == Verdict::Deny || decision.reason == Reason::NoRule
 }
 

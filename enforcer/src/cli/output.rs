@@ -36,7 +36,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Prints to standard error; there is nowhere to say that it failed.
 pub fn complain(text: &str) {
-    let _: io::Result<()> = io::stderr().lock().write_all(text.as_bytes());
+    drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// A value as JSON, with a line end.

@@ -145,10 +145,22 @@ pub(super) fn found<V>(
 pub(super) fn is_full(error: &MapError) -> bool {
     const E2BIG: i32 = 7;
     const ENOMEM: i32 = 12;
-    match error {
-        MapError::SyscallError(error) => {
-            matches!(error.io_error.raw_os_error(), Some(E2BIG | ENOMEM))
+    let MapError::SyscallError(error) = error else { return false };
+    matches!(error.io_error.raw_os_error(), Some(E2BIG | ENOMEM))
+}
+
+/// A key that is gone already is as good as removed.
+pub(super) fn removed(
+    result: Result<(), MapError>,
+    map: &'static str,
+) -> Result<(), DatapathError> {
+    match result {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(())
         }
-        _ => false,
+        Err(error) => Err(DatapathError::map("remove from", map)(error)),
     }
 }

@@ -134,7 +134,7 @@ impl Maps {
     fn addresses(&self) -> Result<Vec<LearnedAddress>, DatapathError> {
         // An entry that moves while the map is walked may be met twice.
         let mut entries = BTreeMap::new();
-        for entry in self.addrs.iter() {
+        for entry in &self.addrs {
             let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
             entries.insert(address, entry);
         }

@@ -6,7 +6,7 @@
 //! 3. One word, the generation, is flipped: from here on the new policy judges.
 //! 4. Every mask table is written as the new policy has it, and what it no longer has is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aya::{
     maps::{HashMap, LpmTrie, MapData, MapError, PerCpuValues},
@@ -17,12 +17,12 @@ use enforcer_common::{
     address::Address,
     counter::Hits,
     rule_mask::RuleMask,
-    settings::{AddressEntry, NameText, ResolverKey},
+    settings::ResolverKey,
 };
 
 use super::{
-    BootTime, Datapath, DatapathError, Learned,
-    maps::{found, is_full, trie_key},
+    Datapath, DatapathError,
+    maps::{removed, trie_key},
 };
 use crate::policy::compile::{Prefix, PrefixTable, Tables};
 
@@ -36,21 +36,6 @@ pub(super) struct Applied {
     workloads: BTreeMap<u64, RuleMask>,
     resolvers: Vec<(Address, u16)>,
     is_unsettled: bool,
-}
-
-/// An address of a name, for [`Datapath::learn`].
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    /// The address.
-    pub address: Address,
-    /// The rules it is for.
-    pub rules: RuleMask,
-    /// When it stops counting.
-    pub expires: BootTime,
-    /// The name, in wire format, lower case.
-    pub name: &'a NameText,
-    /// The name's key among the names.
-    pub name_key: u64,
 }
 
 impl Datapath {
@@ -180,55 +165,6 @@ impl Datapath {
         Ok(())
     }
 
-    /// Writes an address of a name. An entry that has expired is replaced, a live one gains rules
-    /// and time and never loses any.
-    pub fn learn(&mut self, answer: &Answer<'_>, now: BootTime) -> Result<Learned, DatapathError> {
-        let old = found(self.maps.addrs.get(&answer.address, 0), map::ADDRS)?;
-        let mut entry = AddressEntry {
-            rules: answer.rules,
-            expires_ns: answer.expires.0,
-            name: answer.name_key,
-            packets: 0,
-        };
-        if let Some(old) = old.filter(|old| old.expires_ns > now.0) {
-            entry.rules.unite(&old.rules);
-            entry.expires_ns = entry.expires_ns.max(old.expires_ns);
-            entry.packets = old.packets;
-        }
-        match self.maps.addrs.insert(answer.address, entry, 0) {
-            Ok(()) => {}
-            Err(error) if is_full(&error) => return Ok(Learned::Full),
-            Err(error) => return Err(DatapathError::map("write", map::ADDRS)(error)),
-        }
-        if let Err(error) = self.maps.name_text.insert(answer.name_key, answer.name, 0)
-            && !is_full(&error)
-        {
-            return Err(DatapathError::map("write", map::NAME_TEXT)(error));
-        }
-        Ok(Learned::Written)
-    }
-
-    /// Removes addresses that expired before `now`, and says how many. No verdict depends on it.
-    pub fn remove_expired(&mut self, now: BootTime) -> Result<usize, DatapathError> {
-        let mut expired = Vec::new();
-        let mut live_names = BTreeSet::new();
-        for entry in self.maps.addrs.iter() {
-            let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
-            if entry.expires_ns <= now.0 {
-                expired.push(address);
-            } else {
-                live_names.insert(entry.name);
-            }
-        }
-        for address in &expired {
-            removed(self.maps.addrs.remove(address), map::ADDRS)?;
-        }
-        if !expired.is_empty() {
-            self.remove_unused_names(&live_names)?;
-        }
-        Ok(expired.len())
-    }
-
     /// A rule that is given a slot begins to count at zero.
     fn clear_counters(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
         let cpus = nr_cpus().map_err(|(_, source)| {
@@ -239,16 +175,6 @@ impl Datapath {
                 .map_err(MapError::IoError)
                 .and_then(|zero| self.maps.rule_hits.set(u32::from(slot), zero, 0))
                 .map_err(DatapathError::map("write", map::RULE_HITS))?;
-        }
-        Ok(())
-    }
-
-    fn remove_unused_names(&mut self, live: &BTreeSet<u64>) -> Result<(), DatapathError> {
-        let keys: Result<Vec<u64>, _> = self.maps.name_text.keys().collect();
-        for key in keys.map_err(DatapathError::map("read", map::NAME_TEXT))? {
-            if !live.contains(&key) {
-                removed(self.maps.name_text.remove(&key), map::NAME_TEXT)?;
-            }
         }
         Ok(())
     }
@@ -365,32 +291,6 @@ impl Datapath {
         }
         Ok(())
     }
-
-    /// Clears the bits of rules that are not in force from the addresses of names, so that their
-    /// slots can be given to others.
-    pub fn clear_rules(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
-        if freed.is_empty() {
-            return Ok(());
-        }
-        let addrs = &mut self.maps.addrs;
-        let mut changed = Vec::new();
-        for entry in addrs.iter() {
-            let (address, mut entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
-            let before = entry.rules;
-            entry.rules.subtract(freed);
-            if entry.rules != before {
-                changed.push((address, entry));
-            }
-        }
-        for (address, entry) in changed {
-            if entry.rules.is_empty() {
-                removed(addrs.remove(&address), map::ADDRS)?;
-            } else {
-                addrs.insert(address, entry, 0).map_err(DatapathError::map("write", map::ADDRS))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn write_host(
@@ -407,17 +307,4 @@ fn write_prefix(
     mask: &RuleMask,
 ) -> Result<(), DatapathError> {
     cidrs.insert(&trie_key(prefix), mask, 0).map_err(DatapathError::map("write", map::CIDRS))
-}
-
-/// A key that is gone already is as good as removed.
-fn removed(result: Result<(), MapError>, map: &'static str) -> Result<(), DatapathError> {
-    match result {
-        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-        Err(MapError::SyscallError(error))
-            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(DatapathError::map("remove from", map)(error)),
-    }
 }

@@ -51,9 +51,9 @@ pub async fn serve(listener: TcpListener, source: Source, health: watch::Receive
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
-                Ok(Err(error)) => tracing::debug!(%error, "serve metrics"),
-                Ok(Ok(())) | Err(_) => {}
+            let ended = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
+            if let Ok(Err(error)) = ended {
+                tracing::debug!(%error, "serve metrics");
             }
             drop(permit);
         }));

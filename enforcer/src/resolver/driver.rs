@@ -1,6 +1,10 @@
 //! The schedule, driven: asks, takes outcomes, tells what was found.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use enforcer_common::special::{Special, classify};
 use tokio::{
@@ -123,8 +127,8 @@ impl<L: Lookup> Driver<L> {
             lifetime,
             special: match address {
                 // An AAAA that holds an IPv4-mapped address is refused, not translated.
-                std::net::IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Special::Never,
-                _ => classify(&address.into(), &nat64),
+                IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Special::Never,
+                IpAddr::V4(_) | IpAddr::V6(_) => classify(&address.into(), &nat64),
             },
         });
         self.found.send(Resolution { name, addresses: addresses.collect() }).await

@@ -133,6 +133,7 @@ impl Lookup for Hickory {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind of record is skipped")]
 fn record(record: &hickory_resolver::proto::rr::Record) -> Option<Record> {
     let text = |name: &Name| name.to_ascii().trim_end_matches('.').to_ascii_lowercase();
     let data = match &record.data {

@@ -255,7 +255,7 @@ fn jittered(delay: Duration, name: &DomainName, now: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     (name.as_str(), now.as_millis()).hash(&mut hasher);
     let share = u32::try_from(hasher.finish() % 100).unwrap_or(0);
-    delay - delay / 1_000 * share
+    delay.saturating_sub(delay / 1_000 * share)
 }
 
 #[cfg(test)]

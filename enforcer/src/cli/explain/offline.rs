@@ -50,15 +50,15 @@ pub(super) fn explain(
         }
     };
     let decision = judge(&offline, address, destination, 1);
-    let mut explanation = Explanation::new(destination, &decision);
-    if let Some(rule) = rule_of(&tables, &file.policy.rules, &decision) {
+    let mut explanation = Explanation::new(destination, decision);
+    if let Some(rule) = rule_of(&tables, &file.policy.rules, decision) {
         explanation.rule = Some(rule.name.clone());
         let endpoint = rule.to.iter().find(|endpoint| accepts(endpoint, &destination.host));
         explanation.endpoint = endpoint.map(ToString::to_string);
         explanation.line = Some(endpoint.map_or(rule.origin.line, line));
     }
     if super::is_name(&destination.host) {
-        explanation.notes.push(if is_denied(&decision) {
+        explanation.notes.push(if is_denied(decision) {
             "a rule may still accept the addresses that the name stands for".to_owned()
         } else {
             "for addresses that a trusted resolver gives for the name".to_owned()
@@ -67,7 +67,7 @@ pub(super) fn explain(
     Ok(Some(explanation))
 }
 
-fn rule_of<'a>(tables: &Tables, rules: &'a [Rule], decision: &Decision) -> Option<&'a Rule> {
+fn rule_of<'a>(tables: &Tables, rules: &'a [Rule], decision: Decision) -> Option<&'a Rule> {
     let slot = decision.by.slot()?;
     let index = tables.slots.iter().position(|one| *one == slot)?;
     rules.get(index)

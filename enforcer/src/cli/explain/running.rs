@@ -36,13 +36,13 @@ pub(super) fn explain(
     for address in &addresses {
         let decision = judge_at(bpffs, *address, destination, &cgroups)?;
         let is_worse =
-            worst.as_ref().is_none_or(|(other, _)| is_denied(&decision) && !is_denied(other));
+            worst.as_ref().is_none_or(|(other, _)| is_denied(decision) && !is_denied(*other));
         if is_worse {
             worst = Some((decision, *address));
         }
     }
     let (decision, address) = worst.context("judge an address")?;
-    let mut explanation = Explanation::new(destination, &decision);
+    let mut explanation = Explanation::new(destination, decision);
     let rules = &reading.document.rules;
     let by = decision.by.slot();
     if let Some(rule) = by.and_then(|slot| rules.iter().find(|rule| rule.slot == slot)) {
@@ -52,7 +52,7 @@ pub(super) fn explain(
     if super::is_name(&destination.host) {
         explanation.notes.push(format!("by address {address}, one of {}", addresses.len()));
     }
-    if reading.is_audit && is_denied(&decision) {
+    if reading.is_audit && is_denied(decision) {
         explanation.notes.push("audit mode: it passes and is counted".to_owned());
     }
     Ok(explanation)
