@@ -114,7 +114,7 @@ fn texts<'n>(node: &'n Node, key: &str, report: &mut Report) -> Option<Vec<&'n N
     entries.iter().map(|entry| report.text(entry, &what, "one text").map(|_| entry)).collect()
 }
 
-fn rule(rule: PresetRule, place: Place, dated: &str, allow_private_answers: bool) -> Rule {
+fn rule(rule: PresetRule, place: Place, dated: &str, private_default: bool) -> Rule {
     let Place { line, column } = place;
     let to = rule.to.into_iter().map(|destination| match destination {
         PresetDestination::Fqdn(pattern) => Endpoint::Fqdn { pattern, line, column },
@@ -128,7 +128,7 @@ fn rule(rule: PresetRule, place: Place, dated: &str, allow_private_answers: bool
         from: Vec::new(),
         to: to.collect(),
         ports: rule.ports,
-        allow_private_answers,
+        allow_private_answers: private_default || rule.allow_private_answers,
         origin: Origin { preset: Some(dated.to_owned()), line, column },
     }
 }
