@@ -129,6 +129,8 @@ impl Agent {
             loaded_at: Timestamp::now(),
             reload_error: None,
         };
+        // Who asks while the agent starts is told that it does.
+        serve::spawn(listener, options.bpffs.clone(), healthy);
         let started = Instant::now();
         let mut agent =
             Self { enforcement, circumstances, servers, resolver, answers, health, started };
@@ -136,7 +138,6 @@ impl Agent {
             agent.enforcement.datapath.discard();
             return Err(error);
         }
-        serve::spawn(listener, options.bpffs.clone(), healthy);
         Ok(agent)
     }
 
@@ -237,6 +238,8 @@ impl Agent {
         let Ok(servers) = servers(&self.enforcement.file) else { return };
         if servers != self.servers {
             tracing::info!(trusted = ?servers.trusted, "the trusted resolvers changed");
+            // Tried once: a refusal is not repeated each second.
+            self.servers = servers.clone();
             self.replace(self.enforcement.file.clone(), servers);
         }
     }
