@@ -53,6 +53,9 @@ const WAITING_ANSWERS: usize = 1_024;
 /// Answers written before the loop looks at anything else.
 const ANSWERS_AT_ONCE: usize = 256;
 
+/// Findings about a new policy that are logged.
+const FINDINGS_LOGGED: usize = 20;
+
 /// How the agent is run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -257,7 +260,7 @@ impl Agent {
         let file = match PolicyFile::read(&path) {
             Ok(file) => file,
             Err(error) => {
-                for rendered in error.rendered() {
+                for rendered in error.rendered().iter().take(FINDINGS_LOGGED) {
                     tracing::error!("{rendered}");
                 }
                 self.refuse(error.summary());
@@ -269,7 +272,7 @@ impl Agent {
             self.circumstances.reload_error = None;
             return;
         }
-        for warning in &file.warnings {
+        for warning in file.warnings.iter().take(FINDINGS_LOGGED) {
             tracing::warn!("{warning}");
         }
         match servers(&file) {
