@@ -131,6 +131,24 @@ pub fn expand(request: &Request<'_>) -> Result<(String, Vec<PresetRule>), Vec<Pr
     Ok((preset.dated(), rules))
 }
 
+/// The parameters of a request, with the examples of those that it needs and does not have.
+///
+/// For showing what a preset is like; a policy has to state them.
+///
+/// # Errors
+///
+/// There is no such preset.
+pub fn with_examples(request: &Request<'_>) -> Result<BTreeMap<String, String>, Problem> {
+    let preset = find(request.name)?;
+    let mut parameters = request.parameters.clone();
+    for parameter in expansion::needed(preset, request) {
+        let example = parameter.example.clone().unwrap_or_default();
+        // A value that is no good stays, for `expand` to refuse.
+        parameters.entry(parameter.name.clone()).or_insert(example);
+    }
+    Ok(parameters)
+}
+
 fn help_with_name(name: &str) -> String {
     let base = name.split('@').next().unwrap_or_default();
     let dates: Vec<String> =

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::parameter::{Parameter, blanks};
 use crate::{
@@ -19,7 +19,7 @@ pub(super) const CLOUD: &str = "cloud";
 pub(super) const PRIVATE_LINK: &str = "private-link";
 
 /// One preset file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
     /// The name without its date, such as `aks`.
@@ -41,19 +41,21 @@ pub struct Preset {
 }
 
 /// A page.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Its title.
     pub title: String,
     /// The date that it carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
     /// When it was read, where it carries no date.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<String>,
 }
 
 /// A group of rows that not every node needs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// Lower-case words joined by hyphens.
@@ -66,16 +68,20 @@ pub struct Condition {
 }
 
 /// A destination and what is known about it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Row {
+    #[serde(skip_serializing_if = "Option::is_none")]
     fqdn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cidr: Option<String>,
     /// `tcp/443`, `udp/123`; never empty.
     pub ports: Vec<String>,
     /// The condition that it belongs to; `None`: every node needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// The value of the parameter `cloud` that it is for; `None`: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<String>,
     /// Whether the page announces that something else takes its place.
     #[serde(default)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    About, Destination, Preset, PresetDestination, PresetRule, Problem, Request, Row,
+    About, Destination, Parameter, Preset, PresetDestination, PresetRule, Problem, Request, Row,
     document::PRIVATE_LINK,
     parameter::{self, Kind, addresses, blanks, fill},
     quoted, selection,
@@ -28,7 +28,8 @@ pub(super) fn rules(
     let values = parameter::values(preset, request.parameters, &mut problems);
     let rows = selection::rows(preset, request, &values, &mut problems);
     if problems.is_empty() {
-        problems.extend(missing(preset, &rows, &values));
+        let needed = without_value(preset, &rows, &values);
+        problems.extend(needed.into_iter().map(|parameter| missing(preset, parameter)));
         problems.extend(unused(preset, request, &rows));
         if rows.is_empty() {
             problems.push(nothing(preset));
@@ -101,24 +102,35 @@ fn shorten(name: String) -> String {
     kept + &tail
 }
 
-/// A parameter without a value for which a selected row has a blank.
-fn missing(preset: &Preset, rows: &[&Row], values: &BTreeMap<&str, &str>) -> Vec<Problem> {
+/// The parameters that a request leaves without a value and has a blank for.
+pub(super) fn needed<'p>(preset: &'p Preset, request: &Request<'_>) -> Vec<&'p Parameter> {
+    let mut problems = Vec::new();
+    let values = parameter::values(preset, request.parameters, &mut problems);
+    let rows = selection::rows(preset, request, &values, &mut problems);
+    without_value(preset, &rows, &values)
+}
+
+fn without_value<'p>(
+    preset: &'p Preset,
+    rows: &[&Row],
+    values: &BTreeMap<&str, &str>,
+) -> Vec<&'p Parameter> {
     let needed: BTreeSet<&str> = rows.iter().flat_map(|row| blanks(row.text())).collect();
     let is_missing = |name: &str| needed.contains(name) && !values.contains_key(name);
-    let parameters = preset.parameters.iter().filter(|parameter| is_missing(&parameter.name));
-    let problem = |parameter: &parameter::Parameter| {
-        let name = &parameter.name;
-        let example = parameter.example.as_deref().unwrap_or_default();
-        Problem {
-            about: About::Name,
-            message: format!(
-                "the preset `{}` needs the parameter `{name}`: {}",
-                preset.name, parameter.description
-            ),
-            help: format!("write `parameters: {{{name}: {example}}}`"),
-        }
-    };
-    parameters.map(problem).collect()
+    preset.parameters.iter().filter(|parameter| is_missing(&parameter.name)).collect()
+}
+
+fn missing(preset: &Preset, parameter: &Parameter) -> Problem {
+    let name = &parameter.name;
+    let example = parameter.example.as_deref().unwrap_or_default();
+    Problem {
+        about: About::Name,
+        message: format!(
+            "the preset `{}` needs the parameter `{name}`: {}",
+            preset.name, parameter.description
+        ),
+        help: format!("write `parameters: {{{name}: {example}}}`"),
+    }
 }
 
 /// Addresses that somebody filled in and that no selected row has a blank for: whoever wrote them
@@ -129,7 +141,7 @@ fn unused(preset: &Preset, request: &Request<'_>, rows: &[&Row]) -> Vec<Problem>
         parameter.kind == Kind::Addresses && request.parameters.contains_key(&parameter.name)
     });
     let idle = given.filter(|parameter| !rows.iter().any(|row| has_blank(row, &parameter.name)));
-    let problem = |parameter: &parameter::Parameter| {
+    let problem = |parameter: &Parameter| {
         let name = &parameter.name;
         let with_blank = preset.rows.iter().filter(|row| has_blank(row, name));
         let conditions: BTreeSet<&str> = with_blank.filter_map(|row| row.when.as_deref()).collect();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{About, Preset, Problem, nearest, quoted};
 
@@ -13,7 +13,7 @@ const MAX_REGION_BYTES: usize = 63;
 const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 /// A parameter of a preset.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// Lower-case words joined by hyphens.
@@ -21,18 +21,20 @@ pub struct Parameter {
     /// What it can be.
     pub kind: Kind,
     /// The words that it can be, for [`Kind::Choice`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
     /// What it is unless stated; `None`: it must be stated when a row has a blank for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// A value that it could have.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
     /// What it means.
     pub description: String,
 }
 
 /// What a parameter can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A cloud's region as it stands in names: lower-case letters, digits and hyphens.

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    About, FILES, Preset, PresetDestination, PresetRule, Problem, Request, expand, find, list,
+    FILES, Preset, PresetDestination, PresetRule, Problem, Request, expand, find, list,
+    with_examples,
 };
 
 /// Dated name, rows, rules without any request, rules with every condition; the examples fill in
@@ -261,21 +262,10 @@ fn refuses_a_file_that_is_not_of_the_form() {
 
 /// Asks with the examples for whatever is needed and not given.
 fn ask(name: &str, parameters: &[(&str, &str)], include: &[&str], exclude: &[&str]) -> Expansion {
-    let needed = |problems: &[Problem]| -> Vec<String> {
-        let missing = problems.iter().filter(|problem| problem.about == About::Name);
-        missing.filter_map(|problem| Some(problem.message.split('`').nth(3)?.to_owned())).collect()
-    };
-    match ask_exactly(name, parameters, include, exclude) {
-        Err(problems) if !needed(&problems).is_empty() => {
-            let preset = find(name).map_err(|problem| vec![problem])?;
-            let wanted = needed(&problems);
-            let examples = preset.parameters.iter().filter(|known| wanted.contains(&known.name));
-            let mut filled = parameters.to_vec();
-            filled.extend(examples.map(|known| (&*known.name, known.example.as_deref().unwrap())));
-            ask_exactly(name, &filled, include, exclude)
-        }
-        other => other,
-    }
+    let (given, include, exclude) = (texts(parameters), owned(include), owned(exclude));
+    let request = Request { name, parameters: &given, include: &include, exclude: &exclude };
+    let parameters = with_examples(&request).map_err(|problem| vec![problem])?;
+    expand(&Request { parameters: &parameters, ..request })
 }
 
 fn ask_exactly(
@@ -284,11 +274,16 @@ fn ask_exactly(
     include: &[&str],
     exclude: &[&str],
 ) -> Expansion {
-    let parameters: BTreeMap<String, String> =
-        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let (include, exclude) = (owned(include), owned(exclude));
+    let (parameters, include, exclude) = (texts(parameters), owned(include), owned(exclude));
     expand(&Request { name, parameters: &parameters, include: &include, exclude: &exclude })
+}
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn everything(preset: &Preset, parameters: &[(&str, &str)]) -> Vec<PresetRule> {
