@@ -1,0 +1,184 @@
+//! A name server in the world, over UDP and TCP.
+
+mod zone;
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use anyhow::Context as _;
+use hickory_proto::{
+    op::{Message, MessageType, ResponseCode},
+    rr::RecordType,
+};
+
+pub use self::zone::{Behaviour, Zone};
+use crate::{
+    netns::Netns,
+    service::{Service, Stop, wake_up},
+};
+
+/// Longest DNS message: what the length field of DNS over TCP can say (RFC 1035, 4.2.2).
+const MAX_MESSAGE_BYTES: usize = 65_535;
+/// Longest answer over UDP to a client that says nothing about it (RFC 1035, 4.2.1).
+const PLAIN_UDP_BYTES: usize = 512;
+
+/// A server that answers from a [`Zone`] and counts what it was asked.
+#[derive(Debug)]
+pub struct NameServer {
+    shared: Arc<Shared>,
+    _services: Vec<Service>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    zone: Mutex<Zone>,
+    asked: Mutex<BTreeMap<(String, RecordType), u64>>,
+}
+
+/// How a query came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl NameServer {
+    /// Starts one that listens on each of `addresses`.
+    ///
+    /// # Errors
+    ///
+    /// That an address cannot be bound.
+    pub fn start(
+        world: &Netns,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+        zone: Zone,
+    ) -> anyhow::Result<Self> {
+        let shared =
+            Arc::new(Shared { zone: Mutex::new(zone), asked: Mutex::new(BTreeMap::new()) });
+        let mut services = Vec::new();
+        for address in addresses {
+            let (datagrams, listener) = world.run(|| {
+                let datagrams = UdpSocket::bind(address);
+                let listener = TcpListener::bind(address);
+                datagrams
+                    .and_then(|it| Ok((it, listener?)))
+                    .with_context(|| format!("bind {address}"))
+            })?;
+            wake_up(&datagrams)?;
+            wake_up(&listener)?;
+            let (over_udp, over_tcp) = (Arc::clone(&shared), Arc::clone(&shared));
+            services.push(Service::start(move |stop| over_udp.serve_datagrams(&datagrams, &stop)));
+            services.push(Service::start(move |stop| over_tcp.serve_streams(&listener, &stop)));
+        }
+        Ok(Self { shared, _services: services })
+    }
+
+    /// Changes the zone while it is served.
+    pub fn change(&self, change: impl FnOnce(&mut Zone)) {
+        change(&mut lock(&self.shared.zone));
+    }
+
+    /// How often a name was asked for, over all types and transports.
+    pub fn queries_for(&self, name: &str) -> u64 {
+        let asked = lock(&self.shared.asked);
+        asked.iter().filter(|((asked, _), _)| asked == name).map(|(_, count)| count).sum()
+    }
+
+    /// How many queries came.
+    pub fn queries(&self) -> u64 {
+        lock(&self.shared.asked).values().sum()
+    }
+}
+
+impl Shared {
+    fn serve_datagrams(&self, socket: &UdpSocket, stop: &Stop) {
+        let mut buffer = vec![0; MAX_MESSAGE_BYTES];
+        while !stop.is_asked() {
+            let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
+            let query = buffer.get(..length).unwrap_or_default();
+            if let Some(answer) = self.answer(query, Transport::Udp) {
+                // A client that has gone is no concern of the server's.
+                drop(socket.send_to(&answer, client));
+            }
+        }
+    }
+
+    fn serve_streams(self: &Arc<Self>, listener: &TcpListener, stop: &Stop) {
+        while !stop.is_asked() {
+            let Ok((stream, _)) = listener.accept() else { continue };
+            let (shared, stop) = (Arc::clone(self), stop.clone());
+            thread::spawn(move || shared.serve_stream(stream, &stop));
+        }
+    }
+
+    /// One client after another query, as RFC 7766 allows.
+    fn serve_stream(&self, mut stream: TcpStream, stop: &Stop) -> Option<()> {
+        wake_up(&stream).ok()?;
+        while !stop.is_asked() {
+            let mut prefix = [0; 2];
+            match stream.read_exact(&mut prefix) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+                Err(_) => return None,
+            }
+            let mut query = vec![0; usize::from(u16::from_be_bytes(prefix))];
+            stream.read_exact(&mut query).ok()?;
+            let answer = self.answer(&query, Transport::Tcp)?;
+            let length = u16::try_from(answer.len()).ok()?;
+            let framed = [&length.to_be_bytes(), answer.as_slice()].concat();
+            stream.write_all(&framed).ok()?;
+        }
+        None
+    }
+
+    /// The answer to a message; `None`: silence.
+    fn answer(&self, bytes: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let query = Message::from_vec(bytes).ok()?;
+        let question = query.queries.first()?.clone();
+        let name = zone::canonical(&question.name.to_ascii());
+        *lock(&self.asked).entry((name.clone(), question.query_type)).or_default() += 1;
+
+        let found = lock(&self.zone).look_up(&name, question.query_type);
+        let mut answer = Message::response(query.metadata.id, query.metadata.op_code);
+        answer.metadata.message_type = MessageType::Response;
+        answer.metadata.recursion_desired = query.metadata.recursion_desired;
+        answer.metadata.recursion_available = true;
+        answer.add_query(question);
+        let limit =
+            query.edns.as_ref().map_or(PLAIN_UDP_BYTES, |_| usize::from(query.max_payload()));
+        if query.edns.is_some() {
+            answer.set_edns(hickory_proto::op::Edns::new());
+        }
+        match found.behaviour {
+            Behaviour::Silence => return None,
+            Behaviour::NxDomain => answer.metadata.response_code = ResponseCode::NXDomain,
+            Behaviour::ServFail => answer.metadata.response_code = ResponseCode::ServFail,
+            Behaviour::TruncateUdp if transport == Transport::Udp => {
+                answer.metadata.truncation = true;
+            }
+            Behaviour::Answer | Behaviour::TruncateUdp => {
+                answer.add_answers(found.records);
+            }
+        }
+        let encoded = answer.to_vec().ok()?;
+        if transport == Transport::Udp && encoded.len() > limit {
+            answer.answers.clear();
+            answer.metadata.truncation = true;
+            return answer.to_vec().ok();
+        }
+        Some(encoded)
+    }
+}
+
+/// What a panicked thread left is as good as before: each change is one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Hidden verbs: what a process must do for itself before it is what it shall be.
+//!
+//! A process joins a cgroup on its own, before it makes its first socket. A parent that moved it
+//! would be too late or would have to stop it between fork and exec.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use crate::{binary, cgroup, probe::Probe};
+
+/// Joins a cgroup and becomes another program.
+const EXEC: &str = "rig-exec";
+/// Joins a cgroup, acts, and reports.
+const PROBE: &str = "rig-probe";
+
+/// A command that runs in a cgroup; start it with [`crate::Netns::spawn`].
+///
+/// # Errors
+///
+/// That the program with the hidden verbs is missing.
+pub fn command(cgroup: &Path, program: &Path) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary::own()?);
+    command.arg(EXEC).arg(cgroup).arg(program);
+    Ok(command)
+}
+
+/// A command that acts in a cgroup and prints its report as JSON.
+pub(crate) fn probe_command(cgroup: &Path, probe: &Probe) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary::own()?);
+    command.arg(PROBE).arg(cgroup).arg(serde_json::to_string(probe)?);
+    Ok(command)
+}
+
+/// Does what a hidden verb asks, if one does; to be called first in `main`. `true`: it is done.
+///
+/// # Errors
+///
+/// What went wrong on the way; what an action meets is a report, no error.
+pub fn run_if_asked() -> anyhow::Result<bool> {
+    let mut arguments = env::args_os().skip(1);
+    let verb = arguments.next().and_then(|verb| verb.into_string().ok());
+    match verb.as_deref() {
+        Some(EXEC) => {
+            cgroup::join(&next_path(&mut arguments)?)?;
+            let program = next_path(&mut arguments)?;
+            let refused = Command::new(&program).args(arguments).exec();
+            Err(refused).with_context(|| format!("start {}", program.display()))
+        }
+        Some(PROBE) => {
+            cgroup::join(&next_path(&mut arguments)?)?;
+            let text = next_path(&mut arguments)?;
+            let probe: Probe = serde_json::from_slice(text.as_os_str().as_encoded_bytes())
+                .context("read the action")?;
+            let report = serde_json::to_string(&probe.act())?;
+            writeln!(std::io::stdout(), "{report}").context("write the report")?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn next_path(arguments: &mut impl Iterator<Item = OsString>) -> anyhow::Result<PathBuf> {
+    arguments.next().map(PathBuf::from).context("read the arguments of a hidden verb: too few")
+}

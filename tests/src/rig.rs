@@ -1,0 +1,168 @@
+//! A whole world: both namespaces, the client's cgroup, a place for pins and files.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    agent::{Agent, Launch},
+    bpffs::Bpffs,
+    capture::Capture,
+    cgroup::{self, Cgroup},
+    link,
+    netns::Netns,
+    probe::{Probe, Report},
+    reexec,
+    scratch::{self, Scratch},
+};
+
+/// Two namespaces joined by a wire, and what the agent needs. Fields drop in order: processes
+/// end before the pins and the namespaces they use.
+#[derive(Debug)]
+pub struct Rig {
+    /// Where enforcement is attached and probes run.
+    pub workload: Cgroup,
+    /// Where agents run: beside the workload, so that nothing judges them.
+    agents: Cgroup,
+    /// Above both.
+    top: Cgroup,
+    bpffs: Bpffs,
+    scratch: Scratch,
+    /// The node under test.
+    pub client: Netns,
+    /// Everything else; it answers for every address.
+    pub world: Netns,
+}
+
+/// What must be removed, for whoever cannot drop the [`Rig`]: a signal's handler.
+#[derive(Debug, Clone)]
+pub struct Remains {
+    cgroup: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Remains {
+    /// Kills the rig's processes and removes its cgroup, mount and files.
+    pub fn remove(&self) {
+        cgroup::remove(&self.cgroup);
+        scratch::remove(&self.scratch);
+    }
+}
+
+impl Rig {
+    /// Makes one, after removing what killed runs left behind.
+    ///
+    /// # Errors
+    ///
+    /// What was refused on the way; what was made until then is removed.
+    pub fn make() -> anyhow::Result<Self> {
+        Cgroup::sweep();
+        Scratch::sweep();
+        let top = Cgroup::make()?;
+        let workload = top.child("workload")?;
+        let agents = top.child("agents")?;
+        let scratch = Scratch::make()?;
+        let bpffs = Bpffs::mount(&scratch.path().join("bpf"))?;
+        let client = Netns::make()?;
+        let world = Netns::make()?;
+        link::join(&client, &world)?;
+        Ok(Self { workload, agents, top, bpffs, scratch, client, world })
+    }
+
+    /// What it leaves behind if it is never dropped.
+    pub fn remains(&self) -> Remains {
+        Remains { cgroup: self.top.path().to_owned(), scratch: self.scratch.path().to_owned() }
+    }
+
+    /// Runs a probe in the workload.
+    ///
+    /// # Errors
+    ///
+    /// That no process could be started, or that it did not report.
+    pub fn probe(&self, probe: &Probe) -> anyhow::Result<Report> {
+        self.probe_in(&self.workload, probe)
+    }
+
+    /// Runs a probe in a cgroup.
+    ///
+    /// # Errors
+    ///
+    /// That no process could be started, or that it did not report.
+    pub fn probe_in(&self, cgroup: &Cgroup, probe: &Probe) -> anyhow::Result<Report> {
+        let mut command = reexec::probe_command(cgroup.path(), probe)?;
+        let done = self.client.output(&mut command)?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        anyhow::ensure!(done.status.success(), "a probe ended: {}", said.trim());
+        serde_json::from_slice(&done.stdout).context("read a probe's report")
+    }
+
+    /// A command that runs a program in the workload and in the client's namespace; it is started
+    /// with [`Netns::spawn`] or [`Netns::output`] of [`Rig::client`].
+    ///
+    /// # Errors
+    ///
+    /// That the program with the hidden verbs is missing.
+    pub fn command(&self, program: impl AsRef<Path>) -> anyhow::Result<Command> {
+        reexec::command(self.workload.path(), program.as_ref())
+    }
+
+    /// Counts what arrives in the world from here on.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refused.
+    pub fn capture(&self) -> anyhow::Result<Capture> {
+        Capture::start(&self.world)
+    }
+
+    /// Starts an agent on the workload and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// That it did not become ready, with what it logged.
+    pub fn agent(&self, policy: &str) -> anyhow::Result<Agent<'_>> {
+        let agent = self.launch(policy, &[])?;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
+    /// Starts an agent with further arguments and does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// That it could not be started.
+    pub fn launch(&self, policy: &str, arguments: &[&str]) -> anyhow::Result<Agent<'_>> {
+        let launch = Launch {
+            namespace: &self.client,
+            home: self.agents.path(),
+            enforced: self.workload.path(),
+            bpffs: self.pins(),
+            scratch: &self.scratch,
+        };
+        Agent::launch(launch, policy, arguments)
+    }
+
+    /// The folder of pins.
+    pub fn pins(&self) -> PathBuf {
+        self.bpffs.path().join("enforcer")
+    }
+
+    /// Files of this test.
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// A process in the workload that does nothing until it is killed.
+    ///
+    /// # Errors
+    ///
+    /// That it could not be started.
+    pub fn idle(&self) -> anyhow::Result<std::process::Child> {
+        let mut command = self.command("/bin/sleep")?;
+        command.arg("infinity").stdin(Stdio::null()).stdout(Stdio::null());
+        self.client.spawn(&mut command)
+    }
+}
