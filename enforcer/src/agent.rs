@@ -53,9 +53,6 @@ const WAITING_ANSWERS: usize = 1_024;
 /// Answers written before the loop looks at anything else.
 const ANSWERS_AT_ONCE: usize = 256;
 
-/// Findings about a new policy that are logged.
-const FINDINGS_LOGGED: usize = 20;
-
 /// How the agent is run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -260,7 +257,7 @@ impl Agent {
         let file = match PolicyFile::read(&path) {
             Ok(file) => file,
             Err(error) => {
-                for rendered in error.rendered().iter().take(FINDINGS_LOGGED) {
+                for rendered in error.rendered() {
                     tracing::error!("{rendered}");
                 }
                 self.refuse(error.summary());
@@ -272,7 +269,7 @@ impl Agent {
             self.circumstances.reload_error = None;
             return;
         }
-        for warning in file.warnings.iter().take(FINDINGS_LOGGED) {
+        for warning in &file.warnings {
             tracing::warn!("{warning}");
         }
         match servers(&file) {
@@ -295,6 +292,8 @@ impl Agent {
                 self.circumstances.loaded_at = Timestamp::now();
                 self.circumstances.reload_error = None;
                 self.servers = servers;
+                // Readers are told at once: the generation is in the maps already.
+                self.log_failure("write the state", Self::beat);
                 tracing::info!(generation, "the policy is in force");
             }
             Err(error) => self.refuse(format!("{error:#}")),

@@ -26,6 +26,7 @@ pub use self::exit::Exit;
 /// A node-level egress firewall: names and addresses a node may reach; the kernel drops the rest.
 #[derive(Debug, clap::Parser)]
 #[command(name = "enforcer", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(args_override_self = true)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,

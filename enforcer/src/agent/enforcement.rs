@@ -165,20 +165,22 @@ impl Enforcement {
         }
         for ResolvedAddress { address, lifetime, special } in &resolution.addresses {
             let special = if is_own(*address) { Special::Never } else { *special };
+            let (name, expires) = (&resolution.name, later(now, *lifetime));
+            // Kept whether taken or not: the next policy may take it.
+            self.answers
+                .entry(name.clone())
+                .or_default()
+                .entry(*address)
+                .and_modify(|known| known.expires = known.expires.max(expires))
+                .or_insert(Known { special, expires });
             let accepted = accepted(rules, &self.tables, special);
             if accepted.is_empty() {
                 *self.learning.ignored.entry("special-address").or_default() += 1;
-                tracing::debug!(name = %resolution.name, %address, "special address is not learned");
+                tracing::debug!(%name, %address, "special address is not learned");
                 continue;
             }
-            let expires = later(now, *lifetime);
-            let name = &resolution.name;
             let answer = Named { name, address: *address, rules: accepted, expires };
             write(&mut self.datapath, &mut self.learning, &answer, now)?;
-            let known = self.answers.entry(name.clone()).or_default().entry(*address);
-            known
-                .and_modify(|known| known.expires = known.expires.max(expires))
-                .or_insert(Known { special, expires });
         }
         Ok(())
     }

@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::policy::{self, Policy, diagnostic::Severity};
 
+/// Findings of one kind that are kept: a doubt about each of ten thousand names is one doubt.
+const SHOWN: usize = 20;
+
 /// A policy as it was read.
 #[derive(Debug, Clone)]
 pub struct PolicyFile {
@@ -18,7 +21,7 @@ pub struct PolicyFile {
     pub sha256: String,
     /// What it says.
     pub policy: Policy,
-    /// Doubts, each rendered with its place in the file.
+    /// The first doubts, each rendered with its place in the file.
     pub warnings: Vec<String>,
 }
 
@@ -41,7 +44,7 @@ pub enum PolicyFileError {
         path: PathBuf,
         /// How many errors.
         count: usize,
-        /// Errors and warnings, each rendered with its place in the file.
+        /// The first errors, each rendered with its place in the file.
         rendered: Vec<String>,
         /// The first error in one line, for `status`.
         first: String,
@@ -63,12 +66,19 @@ impl PolicyFile {
         })?;
         let name = path.display().to_string();
         let parsed = policy::parse(&source);
-        let render = |severity| {
-            let of_kind = parsed.diagnostics.iter().filter(move |found| found.severity == severity);
-            of_kind.map(|found| found.render(&name, &source))
+        let render = |severity| -> Vec<String> {
+            let of_kind = || parsed.diagnostics.iter().filter(|found| found.severity == severity);
+            let mut rendered: Vec<_> =
+                of_kind().take(SHOWN).map(|found| found.render(&name, &source)).collect();
+            let rest = of_kind().count().saturating_sub(SHOWN);
+            if rest > 0 {
+                rendered.push(format!("and {rest} more: `enforcer check` shows all"));
+            }
+            rendered
         };
+        let rendered_errors = render(Severity::Error);
+        let warnings = render(Severity::Warning);
         if let Some(policy) = parsed.policy {
-            let warnings = render(Severity::Warning).collect();
             return Ok(Self { path: path.to_owned(), sha256, policy, warnings });
         }
         let mut errors =
@@ -79,14 +89,14 @@ impl PolicyFile {
         Err(PolicyFileError::Invalid {
             path: path.to_owned(),
             count: errors.count() + 1,
-            rendered: render(Severity::Error).chain(render(Severity::Warning)).collect(),
+            rendered: rendered_errors,
             first,
         })
     }
 }
 
 impl PolicyFileError {
-    /// Errors and warnings with their places; empty where the file could not be read.
+    /// Errors with their places; empty where the file could not be read.
     pub fn rendered(&self) -> &[String] {
         match self {
             Self::Read { .. } => &[],

@@ -8,9 +8,6 @@ use tracing_subscriber::{EnvFilter, fmt};
 use super::{Exit, Pins, output::complain};
 use crate::agent::{self, Options, PolicyFile, PolicyFileError};
 
-/// How many findings about a policy are printed at a start.
-const FINDINGS_SHOWN: usize = 20;
-
 /// Run the agent: load a policy, resolve its names, attach to the kernel, keep all up to date
 ///
 /// Logs one line `ready` once every hook is attached. SIGHUP, or a change of the policy file,
@@ -99,7 +96,9 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         Ok(policy) => policy,
         Err(error) => return refuse(error),
     };
-    complain(&few(&policy.warnings));
+    for warning in &policy.warnings {
+        complain(&format!("{warning}\n"));
+    }
     set_up_log(args.log_format, &args.log_level)?;
     let options = Options {
         policy,
@@ -119,28 +118,14 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// The first findings: a doubt about each of ten thousand names is one doubt.
-fn few(rendered: &[String]) -> String {
-    let mut text = String::new();
-    for finding in rendered.iter().take(FINDINGS_SHOWN) {
-        text.push_str(finding);
-        text.push('\n');
-    }
-    let rest = rendered.len().saturating_sub(FINDINGS_SHOWN);
-    if rest > 0 {
-        text.push_str("and ");
-        text.push_str(&rest.to_string());
-        text.push_str(" more: `enforcer check` shows all\n");
-    }
-    text
-}
-
 /// An invalid policy is shown with every fault at its place.
 fn refuse(error: PolicyFileError) -> anyhow::Result<Exit> {
     if error.rendered().is_empty() {
         return Err(error.into());
     }
-    complain(&few(error.rendered()));
+    for rendered in error.rendered() {
+        complain(&format!("{rendered}\n"));
+    }
     complain(&format!("error: {error}; nothing is attached\n"));
     Ok(Exit::Error)
 }
