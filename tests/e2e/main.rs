@@ -1,1 +1,20 @@
-fn main() {}
+//! End to end: real programs, real packets, the real datapath. One file a promise.
+
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod connect;
+#[cfg(test)]
+mod enforce;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod scale;
+#[cfg(test)]
+mod world;
