@@ -105,15 +105,13 @@ fn no_byte_of_a_refused_destination_arrives() {
     }
 }
 
-#[test]
-fn judges_raw_packets_by_what_is_on_the_wire() {
-    require_privilege!();
-    let rig = Rig::make().unwrap();
-    let agent = rig.agent(&policy(PLAIN, RULES)).unwrap();
+/// Label, destination, packet, the reason it is dropped for or none.
+type Raw = (&'static str, &'static str, Packet, Option<&'static str>);
+
+fn raw_packets() -> Vec<Raw> {
     let loose_route = [131, 7, 4, 198, 18, 0, 1, 0];
     let v6 = "2001:db8:7::7";
-    // Label, destination, packet, the reason it is dropped for or none.
-    let cases = [
+    vec![
         ("sctp", "198.51.100.9", Packet::ipv4().to("198.51.100.9").sctp(3868), None),
         (
             "sctp, other port",
@@ -192,9 +190,16 @@ fn judges_raw_packets_by_what_is_on_the_wire() {
             Packet::ipv6().to(v6).extension(extension::MOBILITY, &[0; 6]).tcp(443),
             Some("extension-header"),
         ),
-    ];
+    ]
+}
 
-    for (label, to, packet, reason) in cases {
+#[test]
+fn judges_raw_packets_by_what_is_on_the_wire() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let agent = rig.agent(&policy(PLAIN, RULES)).unwrap();
+
+    for (label, to, packet, reason) in raw_packets() {
         let before = agent.status().unwrap();
         let capture = rig.capture().unwrap();
         let destination = ip(to);

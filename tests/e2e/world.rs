@@ -18,9 +18,12 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 
 /// A policy with these settings and rules, each a line of YAML.
 pub(crate) fn policy(settings: &str, rules: &[&str]) -> String {
-    let rules: String = rules.iter().map(|rule| format!("    - {rule}\n")).collect();
+    let rules: Vec<String> = rules.iter().map(|rule| format!("    - {rule}\n")).collect();
+    let rules = rules.concat();
     let rules = if rules.is_empty() { "    []\n".to_owned() } else { rules };
-    let settings: String = settings.lines().map(|line| format!("  {}\n", line.trim())).collect();
+    let settings: Vec<String> =
+        settings.lines().map(|line| format!("  {}\n", line.trim())).collect();
+    let settings = settings.concat();
     format!(
         "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: test}}\nspec:\n\
          {settings}  allowPrivateAnswers: true\n  rules:\n{rules}"

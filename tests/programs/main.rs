@@ -1,3 +1,8 @@
-//! Program tests: each hook on crafted packets, in the kernel.
+//! Program tests: the kernel programs on crafted packets, by `BPF_PROG_TEST_RUN`.
 
+#[cfg(test)]
+mod egress;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
 mod load;

@@ -74,7 +74,7 @@ pub fn join(client: &Netns, world: &Netns) -> anyhow::Result<()> {
     wait_until_it_carries(client)
 }
 
-/// The kernel makes a device ready some time after it is up (net/core/link_watch.c) and drops
+/// The kernel makes a device ready some time after it is up (`net/core/link_watch.c`) and drops
 /// what is sent before. A port where nobody listens answers at once when it is.
 fn wait_until_it_carries(client: &Netns) -> anyhow::Result<()> {
     for world in [IpAddr::V4(WORLD_V4), IpAddr::V6(WORLD_V6)] {

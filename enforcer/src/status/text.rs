@@ -152,27 +152,31 @@ fn rules(rules: &[Rule], layout: Layout, now: Timestamp) -> String {
 
 fn dns(status: &Status) -> String {
     let dns = &status.dns;
-    let mut text = format!(
-        "names     {} of {} resolved, {} stale; {} addresses live; {} answers, {} learned\n",
+    let mut lines = vec![format!(
+        "names     {} of {} resolved, {} stale; {} addresses live; {} answers, {} learned",
         dns.resolved, dns.names, dns.stale, dns.addresses, dns.answers, dns.learned
-    );
+    )];
     for (reason, count) in &dns.ignored {
-        text.push_str(&format!("ignored   {count} {reason}\n"));
+        lines.push(format!("ignored   {count} {reason}"));
     }
     for unresolved in dns.unresolved.iter().take(TOP) {
-        text.push_str(&format!("no answer {}: {}\n", unresolved.name, unresolved.reason));
+        lines.push(format!("no answer {}: {}", unresolved.name, unresolved.reason));
     }
     let shown = dns.unresolved.len().min(TOP);
     if dns.unresolved_count > shown {
-        text.push_str(&format!("no answer and {} more names\n", dns.unresolved_count - shown));
+        lines.push(format!("no answer and {} more names", dns.unresolved_count - shown));
     }
     let waiting = status.rules.iter().filter(|rule| !rule.waiting.is_empty()).count();
     if waiting > 0 {
-        text.push_str(&format!(
-            "waiting   {waiting} rules have wildcards, which match nothing in this version\n"
+        lines.push(format!(
+            "waiting   {waiting} rules have wildcards, which match nothing in this version"
         ));
     }
-    text
+    lines.join(
+        "
+",
+    ) + "
+"
 }
 
 /// The first of a list, and how many there are beside.

@@ -21,8 +21,12 @@ fn follows_an_alias_and_names_it_first() {
         .with_alias("www.test", "cdn.test")
         .with("cdn.test", ["192.0.2.7".parse().unwrap()]);
 
-    let kinds: Vec<_> =
-        zone.look_up("www.test", RecordType::A).records.iter().map(|it| it.record_type()).collect();
+    let kinds: Vec<_> = zone
+        .look_up("www.test", RecordType::A)
+        .records
+        .iter()
+        .map(hickory_proto::rr::Record::record_type)
+        .collect();
 
     assert_eq!(kinds, [RecordType::CNAME, RecordType::A]);
 }
