@@ -39,7 +39,7 @@ fn chains_extension_headers_in_the_order_of_the_sentence() {
             Ipv6ExtensionSlice::HopByHop(_) => "hop-by-hop",
             Ipv6ExtensionSlice::DestinationOptions(_) => "destination",
             Ipv6ExtensionSlice::Fragment(_) => "fragment",
-            _ => "other",
+            Ipv6ExtensionSlice::Routing(_) | Ipv6ExtensionSlice::Authentication(_) => "other",
         })
         .collect();
 
