@@ -19,6 +19,7 @@ mod servers;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -85,7 +86,7 @@ struct Task {
 /// A resolver at work; it ends when this is dropped.
 pub struct Resolver {
     task: watch::Sender<Task>,
-    progress: watch::Receiver<Progress>,
+    progress: Arc<watch::Sender<Progress>>,
 }
 
 impl Resolver {
@@ -96,14 +97,20 @@ impl Resolver {
         found: mpsc::Sender<Resolution>,
     ) -> Self {
         let (task, tasks) = watch::channel(Task { names: BTreeSet::new(), settings, servers });
-        let (sender, progress) = watch::channel(Progress::default());
-        drop(tokio::spawn(driver::drive(tasks, found, sender, lookup::Hickory::new)));
+        let progress = Arc::new(watch::Sender::new(Progress::default()));
+        let told = Arc::clone(&progress);
+        drop(tokio::spawn(driver::drive(tasks, found, told, lookup::Hickory::new)));
         Self { task, progress }
     }
 
     /// Replaces what is to be resolved; what is known of a name that stays is kept.
+    ///
+    /// Progress says so before this returns: whoever waits for all names to settle must not find
+    /// that none is wanted. The task goes first, after which the driver tells nothing older.
     pub fn set_names(&self, names: BTreeSet<DomainName>) {
+        let count = names.len();
         self.task.send_modify(|task| task.names = names);
+        self.progress.send_modify(|progress| (progress.names, progress.settled) = (count, 0));
     }
 
     /// Replaces how and by whom.
@@ -113,7 +120,7 @@ impl Resolver {
 
     /// How it stands, brought up to date several times a second while something happens.
     pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.clone()
+        self.progress.subscribe()
     }
 }
 
@@ -123,3 +130,6 @@ pub fn lifetime(ttl: u32, settings: &DnsSettings) -> Duration {
     let seconds = if ttl >> 31 == 0 { ttl } else { 0 };
     Duration::from_secs(seconds.into()).clamp(settings.min_ttl, settings.max_ttl)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ const LOG: Duration = Duration::from_secs(5);
 pub(super) async fn drive<L: Lookup>(
     mut tasks: watch::Receiver<Task>,
     found: mpsc::Sender<Resolution>,
-    progress: watch::Sender<Progress>,
+    progress: Arc<watch::Sender<Progress>>,
     ask: impl Fn(&[SocketAddr]) -> L,
 ) {
     let began = Instant::now();
@@ -55,7 +55,14 @@ pub(super) async fn drive<L: Lookup>(
                 tracing::info!(names = stand.names, settled = stand.settled, "resolving names");
                 logged = Instant::now();
             }
-            progress.send_replace(stand);
+            // A task that waits knows other names than this schedule.
+            progress.send_if_modified(|told| {
+                let is_current = !tasks.has_changed().unwrap_or(true);
+                if is_current {
+                    *told = stand;
+                }
+                is_current
+            });
             (told, is_dirty) = (Instant::now(), false);
         }
         let wake = driver.schedule.wake().map_or(Duration::MAX, |wake| wake.saturating_sub(now));

@@ -50,7 +50,8 @@ async fn tells_addresses_with_their_kind_while_another_name_is_silent() {
     let asked = Arc::new(AtomicUsize::new(0));
     let (_task, tasks) = watch::channel(task(&["dead.test", "gone.test", "good.test"]));
     let (sender, mut found) = mpsc::channel(16);
-    let (told, mut progress) = watch::channel(Progress::default());
+    let told = Arc::new(watch::Sender::new(Progress::default()));
+    let mut progress = told.subscribe();
     let scripted = Arc::clone(&asked);
     tokio::spawn(drive(tasks, sender, told, move |_| Scripted { asked: Arc::clone(&scripted) }));
 
@@ -73,7 +74,7 @@ async fn tells_addresses_with_their_kind_while_another_name_is_silent() {
 async fn ends_with_whoever_wants_the_names() {
     let (owner, tasks) = watch::channel(task(&["good.test"]));
     let (sender, _found) = mpsc::channel(16);
-    let (told, _progress) = watch::channel(Progress::default());
+    let told = Arc::new(watch::Sender::new(Progress::default()));
     let asked = Arc::new(AtomicUsize::new(0));
     let work =
         tokio::spawn(drive(tasks, sender, told, move |_| Scripted { asked: Arc::clone(&asked) }));
