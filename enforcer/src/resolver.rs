@@ -14,6 +14,8 @@ mod chain;
 mod driver;
 mod lookup;
 mod schedule;
+#[cfg(test)]
+mod scripted;
 mod servers;
 
 use std::{
@@ -99,7 +101,7 @@ impl Resolver {
         let (task, tasks) = watch::channel(Task { names: BTreeSet::new(), settings, servers });
         let progress = Arc::new(watch::Sender::new(Progress::default()));
         let told = Arc::clone(&progress);
-        drop(tokio::spawn(driver::drive(tasks, found, told, lookup::Hickory::new)));
+        drop(tokio::spawn(driver::drive(tasks, found, told, lookup::Network)));
         Self { task, progress }
     }
 

@@ -1,23 +1,19 @@
 //! The schedule, driven: asks, takes outcomes, tells what was found.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use enforcer_common::special::{Special, classify};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{self, JoinSet},
     time::Instant,
 };
 
 use super::{
     Progress, Resolution, ResolvedAddress, Task,
     chain::Answer,
-    lookup::{Failure, Family, Lookup},
-    schedule::{Effect, Schedule},
+    lookup::{Failure, Lookup},
+    schedule::{Addresses, Question, Schedule},
 };
 use crate::{fqdn::DomainName, policy::DnsSettings};
 
@@ -25,110 +21,142 @@ use crate::{fqdn::DomainName, policy::DnsSettings};
 const TELL: Duration = Duration::from_millis(100);
 /// How often a long first round is logged.
 const LOG: Duration = Duration::from_secs(5);
+/// How often addresses near their end are looked for.
+const TEND: Duration = Duration::from_secs(1);
+
+/// Whoever keeps the addresses is gone.
+struct Unwanted;
 
 /// Works until whoever wants the names is gone.
 pub(super) async fn drive<L: Lookup>(
     mut tasks: watch::Receiver<Task>,
     found: mpsc::Sender<Resolution>,
     progress: Arc<watch::Sender<Progress>>,
-    ask: impl Fn(&[SocketAddr]) -> L,
+    lookup: L,
 ) {
-    let began = Instant::now();
-    let first = tasks.borrow_and_update().clone();
+    let task = tasks.borrow_and_update().clone();
+    let mut schedule = Schedule::new(task.settings.clone(), &task.servers);
+    schedule.set_names(&task.names, Duration::ZERO);
     let mut driver = Driver {
-        schedule: Schedule::new(first.settings.clone()),
-        lookup: Arc::new(ask(&first.servers)),
-        task: first,
+        began: Instant::now(),
+        schedule,
+        settings: task.settings,
+        lookup: Arc::new(lookup),
         lookups: JoinSet::new(),
+        questions: HashMap::new(),
         found,
     };
-    driver.schedule.set_names(&driver.task.names, Duration::ZERO);
-    let mut told = began;
-    let mut logged = began;
+    let (mut told, mut logged, mut tended) = (driver.began, driver.began, driver.began);
     let mut is_dirty = true;
     loop {
-        let now = began.elapsed();
-        driver.start(now);
+        driver.start();
         if is_dirty && told.elapsed() >= TELL {
-            let stand = driver.schedule.progress(now);
+            let stand = driver.schedule.progress(driver.now());
             if stand.settled < stand.names && logged.elapsed() >= LOG {
                 tracing::info!(names = stand.names, settled = stand.settled, "resolving names");
                 logged = Instant::now();
             }
             // A task that waits knows other names than this schedule.
             progress.send_if_modified(|told| {
-                let is_current = !tasks.has_changed().unwrap_or(true);
-                if is_current {
+                let differs = !tasks.has_changed().unwrap_or(true) && *told != stand;
+                if differs {
                     *told = stand;
                 }
-                is_current
+                differs
             });
             (told, is_dirty) = (Instant::now(), false);
         }
-        let wake = driver.schedule.wake().map_or(Duration::MAX, |wake| wake.saturating_sub(now));
-        let pause = if is_dirty { wake.min(TELL) } else { wake.min(Duration::from_secs(60)) };
+        let pause = driver.pause().min(if is_dirty { TELL } else { TEND });
         tokio::select! {
             changed = tasks.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                let task = tasks.borrow_and_update().clone();
-                driver.change(task, began.elapsed(), &ask);
+                driver.change(&tasks.borrow_and_update().clone());
+                is_dirty = true;
             }
-            Some(outcome) = driver.lookups.join_next() => {
-                let Ok((name, outcome)) = outcome else { continue };
-                if driver.take(name, outcome, began.elapsed()).await.is_err() {
+            Some(ended) = driver.lookups.join_next_with_id() => {
+                if driver.take(ended).await.is_err() {
                     return;
                 }
+                is_dirty = true;
             }
             () = tokio::time::sleep(pause) => {}
         }
-        is_dirty = true;
+        if tended.elapsed() >= TEND {
+            if driver.tend().await.is_err() {
+                return;
+            }
+            (tended, is_dirty) = (Instant::now(), true);
+        }
     }
 }
 
 struct Driver<L> {
+    began: Instant,
     schedule: Schedule,
+    settings: DnsSettings,
     lookup: Arc<L>,
-    task: Task,
-    lookups: JoinSet<(DomainName, Result<Answer, Failure>)>,
+    lookups: JoinSet<Result<Answer, Failure>>,
+    /// What each lookup asks; kept apart, so that one that dies has an outcome as well.
+    questions: HashMap<task::Id, Question>,
     found: mpsc::Sender<Resolution>,
 }
 
 impl<L: Lookup> Driver<L> {
-    fn start(&mut self, now: Duration) {
-        while let Some(name) = self.schedule.start(now) {
-            for family in [Family::V4, Family::V6] {
-                let (lookup, name) = (Arc::clone(&self.lookup), name.clone());
-                self.lookups.spawn(async move {
-                    let outcome = lookup.lookup(&name, family).await;
-                    (name, outcome)
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// How long nothing can begin.
+    fn pause(&self) -> Duration {
+        self.schedule.wake().map_or(Duration::MAX, |wake| wake.saturating_sub(self.now()))
+    }
+
+    fn start(&mut self) {
+        while let Some(questions) = self.schedule.start(self.now()) {
+            for question in questions {
+                let (lookup, asked) = (Arc::clone(&self.lookup), question.clone());
+                let handle = self.lookups.spawn(async move {
+                    lookup.lookup(asked.server, &asked.name, asked.family).await
                 });
+                self.questions.insert(handle.id(), question);
             }
         }
     }
 
-    fn change(&mut self, task: Task, now: Duration, ask: &impl Fn(&[SocketAddr]) -> L) {
-        if task.servers != self.task.servers {
-            self.lookup = Arc::new(ask(&task.servers));
-            self.schedule.retry_failed(now);
-        }
+    fn change(&mut self, task: &Task) {
+        let now = self.now();
+        self.settings = task.settings.clone();
         self.schedule.set_settings(task.settings.clone());
+        self.schedule.set_servers(&task.servers, now);
         self.schedule.set_names(&task.names, now);
-        self.task = task;
     }
 
     async fn take(
         &mut self,
-        name: DomainName,
-        outcome: Result<Answer, Failure>,
-        now: Duration,
-    ) -> Result<(), mpsc::error::SendError<Resolution>> {
-        let Effect { addresses } = self.schedule.take(&name, outcome, now);
+        ended: Result<(task::Id, Result<Answer, Failure>), task::JoinError>,
+    ) -> Result<(), Unwanted> {
+        let (id, outcome) = ended.unwrap_or_else(|error| {
+            (error.id(), Err(Failure::Broken(format!("look up: {error}"))))
+        });
+        let Some(question) = self.questions.remove(&id) else { return Ok(()) };
+        let addresses = self.schedule.take(&question, outcome, self.now());
+        self.tell(question.name, addresses).await
+    }
+
+    async fn tend(&mut self) -> Result<(), Unwanted> {
+        for (name, kept) in self.schedule.tend(self.now()) {
+            self.tell(name, kept).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, name: DomainName, addresses: Addresses) -> Result<(), Unwanted> {
         if addresses.is_empty() {
             return Ok(());
         }
-        let nat64 = nat64(&self.task.settings);
+        let nat64 = nat64(&self.settings);
         let addresses = addresses.into_iter().map(|(address, lifetime)| ResolvedAddress {
             address,
             lifetime,
@@ -138,7 +166,8 @@ impl<L: Lookup> Driver<L> {
                 IpAddr::V4(_) | IpAddr::V6(_) => classify(&address.into(), &nat64),
             },
         });
-        self.found.send(Resolution { name, addresses: addresses.collect() }).await
+        let resolution = Resolution { name, addresses: addresses.collect() };
+        self.found.send(resolution).await.map_err(|_gone| Unwanted)
     }
 }
 

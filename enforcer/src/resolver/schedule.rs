@@ -1,77 +1,74 @@
-//! When each name is asked for: a function of time and outcomes, without IO.
+//! When each name is asked for, and of whom: a function of time and outcomes, without IO.
+//!
+//! A round asks every server that has room for both families of a name, since each server may
+//! know other addresses, and keeps the union. A family is done with the first answer that holds
+//! addresses; what slower servers say is taken when it comes. So a silent server delays nobody:
+//! its lookups pile up to its share of all that may be in flight, and then it is passed over
+//! until some of them have ended.
 //!
 //! Time is what has passed since the resolver began.
 
+mod entry;
+mod pace;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use super::{Progress, chain::Answer, lookup::Failure};
+use self::{
+    entry::{Entry, Round},
+    pace::Pace,
+};
+use super::{
+    Progress,
+    chain::Answer,
+    lookup::{Failure, Family},
+};
 use crate::{fqdn::DomainName, policy::DnsSettings};
 
-/// Names asked for at one time; each is two queries.
-const MAX_IN_FLIGHT: usize = 128;
-/// Names begun in a second: 2,000 queries, which every resolver bears.
-const NAMES_PER_SECOND: u32 = 1_000;
-/// Names begun at once after a pause.
-const BURST: u32 = 128;
+/// Lookups in flight, all servers together.
+const MAX_LOOKUPS: usize = 256;
 /// A name is never asked for more often.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(5);
-/// A failing name is asked for at least this often.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-/// A and AAAA.
-const FAMILIES: u8 = 2;
+
+/// Addresses, each with how long it counts from now on.
+pub(super) type Addresses = Vec<(IpAddr, Duration)>;
+
+/// One question to one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) server: SocketAddr,
+    pub(super) name: DomainName,
+    pub(super) family: Family,
+    round: u64,
+}
 
 /// The schedule.
 pub(super) struct Schedule {
     settings: DnsSettings,
+    servers: Vec<SocketAddr>,
     names: BTreeMap<DomainName, Entry>,
     due: BTreeSet<(Duration, DomainName)>,
-    in_flight: usize,
-    /// When the next name may begin, were there no burst.
-    paced: Duration,
+    /// Lookups in flight, by server; those that are not asked any more included.
+    in_flight: BTreeMap<SocketAddr, usize>,
+    pace: Pace,
+    rounds: u64,
     answers: u64,
     ignored: BTreeMap<String, u64>,
 }
 
-#[derive(Default)]
-struct Entry {
-    due: Option<Duration>,
-    round: Option<Round>,
-    failures: u32,
-    has_settled: bool,
-    addresses: BTreeMap<IpAddr, Duration>,
-    last_success: Option<Duration>,
-    problem: Option<Failure>,
-}
-
-/// One time that a name is asked for.
-#[derive(Default)]
-struct Round {
-    ended: u8,
-    ttl: Option<u32>,
-    failure: Option<Failure>,
-}
-
-/// What an outcome means for whoever keeps the addresses.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Effect {
-    /// Addresses, each with how long it counts from now on.
-    pub(super) addresses: Vec<(IpAddr, Duration)>,
-}
-
 impl Schedule {
-    pub(super) fn new(settings: DnsSettings) -> Self {
+    pub(super) fn new(settings: DnsSettings, servers: &[SocketAddr]) -> Self {
         Self {
             settings,
+            servers: distinct(servers),
             names: BTreeMap::new(),
             due: BTreeSet::new(),
-            in_flight: 0,
-            paced: Duration::ZERO,
+            in_flight: BTreeMap::new(),
+            pace: Pace::default(),
+            rounds: 0,
             answers: 0,
             ignored: BTreeMap::new(),
         }
@@ -81,125 +78,109 @@ impl Schedule {
         self.settings = settings;
     }
 
+    /// Replaces the servers and asks again for every name as soon as it may be: others may know
+    /// other addresses. What servers say that are gone is not taken.
+    pub(super) fn set_servers(&mut self, servers: &[SocketAddr], now: Duration) {
+        let servers = distinct(servers);
+        if servers == self.servers {
+            return;
+        }
+        self.servers = servers;
+        for (name, entry) in &mut self.names {
+            let Some(due) = entry.due else { continue };
+            let soon = entry.asked.map_or(now, |asked| now.max(asked + SHORTEST_PERIOD)).min(due);
+            self.due.remove(&(due, name.clone()));
+            self.due.insert((soon, name.clone()));
+            entry.due = Some(soon);
+        }
+    }
+
     /// Replaces the names; those that stay keep what is known of them.
     pub(super) fn set_names(&mut self, names: &BTreeSet<DomainName>, now: Duration) {
         let gone: Vec<_> =
             self.names.keys().filter(|name| !names.contains(*name)).cloned().collect();
         for name in gone {
-            let Some(entry) = self.names.remove(&name) else { continue };
-            if let Some(due) = entry.due {
+            if let Some(due) = self.names.remove(&name).and_then(|entry| entry.due) {
                 self.due.remove(&(due, name));
             }
-            self.in_flight -= usize::from(entry.round.is_some());
         }
         for name in names {
             if !self.names.contains_key(name) {
                 self.due.insert((now, name.clone()));
-                self.names.insert(name.clone(), Entry { due: Some(now), ..Entry::default() });
+                self.names.insert(name.clone(), Entry::due_at(now));
             }
         }
     }
 
-    /// Asks again at once for every name that failed: the servers have changed.
-    pub(super) fn retry_failed(&mut self, now: Duration) {
-        for (name, entry) in &mut self.names {
-            if entry.problem.is_some()
-                && let Some(due) = entry.due.replace(now)
-            {
-                self.due.remove(&(due, name.clone()));
-                self.due.insert((now, name.clone()));
-            }
-        }
-    }
-
-    /// A name to ask for, if one is due and nothing is exceeded. It is in flight until both
-    /// families have an outcome.
-    pub(super) fn start(&mut self, now: Duration) -> Option<DomainName> {
+    /// What to ask for the next name, if one is due and nothing is exceeded. Each question has
+    /// exactly one outcome, for [`Self::take`].
+    pub(super) fn start(&mut self, now: Duration) -> Option<Vec<Question>> {
         if self.wake()? > now {
             return None;
         }
+        let servers = self.servers_with_room();
         let (_, name) = self.due.pop_first()?;
-        let entry = self.names.get_mut(&name)?;
-        entry.due = None;
-        entry.round = Some(Round::default());
-        self.in_flight += 1;
-        let interval = Duration::from_secs(1) / NAMES_PER_SECOND;
-        self.paced = self.paced.max(now.saturating_sub(interval * BURST)) + interval;
-        Some(name)
+        self.rounds += 1;
+        self.pace.spend(now);
+        let round = self.rounds;
+        self.names.get_mut(&name)?.begin(Round::of(round, servers.len()), now);
+        let mut questions = Vec::with_capacity(servers.len() * Family::BOTH.len());
+        for server in servers {
+            *self.in_flight.entry(server).or_default() += Family::BOTH.len();
+            for family in Family::BOTH {
+                questions.push(Question { server, name: name.clone(), family, round });
+            }
+        }
+        Some(questions)
     }
 
-    /// When [`Self::start`] may have a name; `None`: not before an outcome or a change of names.
+    /// When [`Self::start`] may have a name; `None`: not before an outcome or a change.
     pub(super) fn wake(&self) -> Option<Duration> {
         let (due, _) = self.due.first()?;
-        (self.in_flight < MAX_IN_FLIGHT).then(|| *due.max(&self.paced))
+        (!self.servers_with_room().is_empty()).then(|| self.pace.earliest(*due))
     }
 
-    /// Takes the outcome of one family. An outcome for a name that is gone has no effect.
+    /// Takes the outcome of one question; what comes back is to be told to whoever keeps the
+    /// addresses. An outcome for a name, or of a server, that is gone teaches nothing.
     pub(super) fn take(
         &mut self,
-        name: &DomainName,
+        question: &Question,
         outcome: Result<Answer, Failure>,
         now: Duration,
-    ) -> Effect {
-        let Some(entry) = self.names.get_mut(name) else { return Effect::default() };
-        let Some(round) = &mut entry.round else { return Effect::default() };
-        let mut effect = Effect::default();
-        match outcome {
-            Ok(answer) => {
-                self.answers += 1;
-                let lifetime = super::lifetime(answer.ttl, &self.settings);
-                round.ttl = Some(round.ttl.map_or(answer.ttl, |ttl| ttl.min(answer.ttl)));
-                for address in answer.addresses {
-                    let expiry = entry.addresses.entry(address).or_default();
-                    *expiry = (*expiry).max(now + lifetime);
-                    effect.addresses.push((address, lifetime));
-                }
-            }
-            Err(failure) => {
-                if let Some(reason) = failure.ignored_as() {
-                    *self.ignored.entry(reason.to_owned()).or_default() += 1;
-                }
-                // What may pass outweighs what is certain: the name is asked for sooner.
-                if round.failure.as_ref().is_none_or(Failure::is_lasting) {
-                    round.failure = Some(failure);
-                }
-            }
+    ) -> Addresses {
+        self.land(question.server);
+        let outcome = if self.servers.contains(&question.server) {
+            self.count(&outcome);
+            outcome
+        } else {
+            Err(Failure::TimedOut)
+        };
+        let Some(entry) = self.names.get_mut(&question.name) else { return Vec::new() };
+        let mut told = match &outcome {
+            Ok(answer) => entry.learn(question.family, answer, &self.settings, now),
+            Err(_) => Vec::new(),
+        };
+        if entry.note(question, outcome) {
+            let (due, kept) = entry.end_round(&question.name, &self.settings, now);
+            self.due.insert((due, question.name.clone()));
+            told.extend(kept);
         }
-        round.ended += 1;
-        if round.ended == FAMILIES {
-            self.in_flight -= 1;
-            self.end_round(name, now, &mut effect);
-        }
-        effect
+        told
     }
 
-    fn end_round(&mut self, name: &DomainName, now: Duration, effect: &mut Effect) {
-        let Some(entry) = self.names.get_mut(name) else { return };
-        let Some(round) = entry.round.take() else { return };
-        entry.has_settled = true;
-        entry.addresses.retain(|_, expiry| *expiry > now);
-        let passing = round.failure.as_ref().is_some_and(|failure| !failure.is_lasting());
-        let is_answered = round.ttl.is_some();
-        entry.failures = if is_answered && !passing { 0 } else { entry.failures.saturating_add(1) };
-        entry.problem = if is_answered { None } else { round.failure };
-        if is_answered {
-            entry.last_success = Some(now);
-        }
-        let backoff = FIRST_BACKOFF
-            .saturating_mul(1_u32.checked_shl(entry.failures.saturating_sub(1)).unwrap_or(u32::MAX))
-            .min(LONGEST_BACKOFF);
-        let refresh = round.ttl.map(|ttl| super::lifetime(ttl, &self.settings) * 4 / 5);
-        let delay = match refresh {
-            Some(refresh) if passing => refresh.min(backoff),
-            Some(refresh) => refresh,
-            None => backoff,
-        };
-        let delay = jittered(delay, name, now).max(SHORTEST_PERIOD);
-        if !is_answered && passing {
-            effect.addresses = extended(entry, delay, now, &self.settings);
-        }
-        entry.due = Some(now + delay);
-        self.due.insert((now + delay, name.clone()));
+    /// Keeps addresses that would expire while their name waits to be asked for, or for an
+    /// answer: with many names and no server that answers, rounds take longer than addresses
+    /// live. To be called every second.
+    pub(super) fn tend(&mut self, now: Duration) -> Vec<(DomainName, Addresses)> {
+        let kept = self.names.iter_mut().map(|(name, entry)| {
+            let kept = if entry.is_waiting(now) {
+                entry.keep_expiring(&self.settings, now)
+            } else {
+                Vec::new()
+            };
+            (name.clone(), kept)
+        });
+        kept.filter(|(_, kept)| !kept.is_empty()).collect()
     }
 
     /// How it stands.
@@ -212,50 +193,59 @@ impl Schedule {
         };
         for (name, entry) in &self.names {
             progress.settled += usize::from(entry.has_settled);
-            if entry.addresses.values().any(|expiry| *expiry > now) {
+            if entry.is_resolved(now) {
                 progress.resolved += 1;
-                progress.stale += usize::from(entry.problem.is_some());
+                progress.stale += usize::from(entry.is_stale());
                 continue;
             }
             progress.unresolved_count += 1;
             if progress.unresolved.len() < Progress::SHOWN {
-                let reason = entry
-                    .problem
-                    .as_ref()
-                    .map_or_else(|| "not asked for yet".to_owned(), ToString::to_string);
-                progress.unresolved.push((name.clone(), reason));
+                progress.unresolved.push((name.clone(), entry.problem()));
             }
         }
         progress
     }
+
+    /// Those whose share of what may be in flight is not used up.
+    fn servers_with_room(&self) -> Vec<SocketAddr> {
+        let wanted = Family::BOTH.len();
+        let share = (MAX_LOOKUPS / self.servers.len().max(1)).max(wanted);
+        let mut free = MAX_LOOKUPS.saturating_sub(self.in_flight.values().sum());
+        let has_room = |server: &SocketAddr| {
+            let used = self.in_flight.get(server).copied().unwrap_or(0);
+            let fits = used + wanted <= share && wanted <= free;
+            free -= if fits { wanted } else { 0 };
+            fits
+        };
+        self.servers.iter().copied().filter(has_room).collect()
+    }
+
+    fn land(&mut self, server: SocketAddr) {
+        if let Some(count) = self.in_flight.get_mut(&server) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.in_flight.remove(&server);
+            }
+        }
+    }
+
+    fn count(&mut self, outcome: &Result<Answer, Failure>) {
+        match outcome {
+            Ok(_) => self.answers += 1,
+            Err(failure) => {
+                if let Some(reason) = failure.ignored_as() {
+                    *self.ignored.entry(reason.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
 }
 
-/// The live addresses of a failing name, kept until the next try has had its time, and no longer
-/// than the policy allows after the last answer (RFC 8767's idea).
-fn extended(
-    entry: &mut Entry,
-    delay: Duration,
-    now: Duration,
-    settings: &DnsSettings,
-) -> Vec<(IpAddr, Duration)> {
-    let Some(last_success) = entry.last_success else { return Vec::new() };
-    let latest = last_success + settings.stale_ttl;
-    let wanted = (now + delay + settings.min_ttl).min(latest);
-    let short = entry.addresses.iter_mut().filter(|(_, expiry)| **expiry < wanted);
-    short
-        .map(|(address, expiry)| {
-            *expiry = wanted;
-            (*address, wanted.saturating_sub(now))
-        })
-        .collect()
-}
-
-/// Up to a tenth sooner, so that names which came together do not stay together.
-fn jittered(delay: Duration, name: &DomainName, now: Duration) -> Duration {
-    let mut hasher = DefaultHasher::new();
-    (name.as_str(), now.as_millis()).hash(&mut hasher);
-    let share = u32::try_from(hasher.finish() % 100).unwrap_or(0);
-    delay.saturating_sub(delay / 1_000 * share)
+/// In the order given, each once, no more than can be in flight together.
+fn distinct(servers: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut seen = BTreeSet::new();
+    let most = MAX_LOOKUPS / Family::BOTH.len();
+    servers.iter().copied().filter(|server| seen.insert(*server)).take(most).collect()
 }
 
 #[cfg(test)]
