@@ -2,15 +2,17 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6},
     path::{Path, PathBuf},
 };
 
 use crate::policy::ResolverSpec;
 
 const DNS: u16 = 53;
-/// resolv.conf(5): more are not read (`MAXNS`, resolv.h).
+/// resolv.conf(5): the C library reads no more (`MAXNS`, resolv.h). systemd-resolved asks all that
+/// its own file names.
 const MAX_SERVERS: usize = 3;
+const INTERFACES: &str = "/sys/class/net";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Where systemd-resolved writes the servers behind its stub (systemd-resolved.service(8)).
 const UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
@@ -71,18 +73,20 @@ fn servers_from(
                 asked.push(SocketAddr::new(*address, *port));
             }
             ResolverSpec::System => {
-                let found = name_servers(&read(resolv_conf)?);
-                if found.is_empty() {
+                let text = read(resolv_conf)?;
+                let before = asked.len();
+                asked.extend(name_servers(&text).take(MAX_SERVERS));
+                if asked.len() == before {
                     return Err(ServersError::None { path: resolv_conf.to_owned() });
                 }
-                if found.iter().any(|server| STUBS.contains(server)) {
-                    // What the stub asks leaves the node too. Without the file it has none yet.
-                    let behind = fs::read_to_string(upstreams).unwrap_or_default();
-                    trusted.extend(name_servers(&behind).into_iter().map(at_dns_port));
-                }
-                asked.extend(found.into_iter().map(at_dns_port));
             }
         }
+    }
+    if asked.iter().any(|server| STUBS.contains(&server.ip())) {
+        // What the stub asks leaves the node too. Without the file it has none yet.
+        let behind = fs::read_to_string(upstreams).unwrap_or_default();
+        trusted.extend(name_servers(&behind));
+        trusted.extend(STUBS.map(|stub| SocketAddr::new(stub, DNS)));
     }
     trusted.extend(&asked);
     trusted.sort_unstable();
@@ -90,23 +94,33 @@ fn servers_from(
     Ok(Servers { trusted, asked })
 }
 
-fn at_dns_port(address: IpAddr) -> SocketAddr {
-    SocketAddr::new(address, DNS)
-}
-
 fn read(path: &Path) -> Result<String, ServersError> {
     fs::read_to_string(path).map_err(|source| ServersError::Read { path: path.to_owned(), source })
 }
 
 /// The `nameserver` lines of a resolv.conf(5), as the C library reads them: the keyword at the
-/// start of a line, one address, an IPv6 zone cut off.
-fn name_servers(text: &str) -> Vec<IpAddr> {
-    let lines = text.lines().filter_map(|line| {
+/// start of a line, and one address.
+fn name_servers(text: &str) -> impl Iterator<Item = SocketAddr> {
+    text.lines().filter_map(|line| {
         let rest = line.strip_prefix("nameserver")?;
-        let address = rest.starts_with([' ', '\t']).then(|| rest.split_whitespace().next())??;
-        address.split('%').next()?.parse::<IpAddr>().ok()
-    });
-    lines.map(|address| address.to_canonical()).take(MAX_SERVERS).collect()
+        let server = rest.starts_with([' ', '\t']).then(|| rest.split_whitespace().next())??;
+        let (address, zone) = server.split_once('%').unwrap_or((server, ""));
+        Some(match address.parse::<IpAddr>().ok()?.to_canonical() {
+            // Without its zone a link-local address is nowhere (RFC 4007, 6).
+            IpAddr::V6(address) if address.is_unicast_link_local() => {
+                SocketAddrV6::new(address, DNS, 0, interface(zone)).into()
+            }
+            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => SocketAddr::new(address, DNS),
+        })
+    })
+}
+
+/// The index of an interface by name or number; 0, which is none, for one that is not there.
+fn interface(zone: &str) -> u32 {
+    let is_name = !zone.is_empty() && !zone.contains('/');
+    let index = || fs::read_to_string(Path::new(INTERFACES).join(zone).join("ifindex")).ok();
+    let named = if is_name { index() } else { None };
+    zone.parse().ok().or_else(|| named?.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -152,6 +166,42 @@ mod tests {
 
         assert_eq!(servers.asked, ["127.0.0.53:53".parse().unwrap()]);
         assert!(servers.trusted.contains(&"192.0.2.9:53".parse().unwrap()));
+    }
+
+    #[test]
+    fn trusts_every_upstream_and_both_addresses_of_a_stub_that_a_policy_names() {
+        let stub = ResolverSpec::Address { address: STUBS[0], port: 53 };
+        let upstreams = "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n\
+                         nameserver 192.0.2.4\n";
+
+        let servers = check("nameserver 192.0.2.66\n", Some(upstreams), &[stub]);
+
+        assert_eq!(servers.asked, ["127.0.0.53:53".parse().unwrap()]);
+        let expected = [
+            "127.0.0.53:53",
+            "127.0.0.54:53",
+            "192.0.2.1:53",
+            "192.0.2.2:53",
+            "192.0.2.3:53",
+            "192.0.2.4:53",
+        ];
+        assert_eq!(servers.trusted, expected.map(|text| text.parse().unwrap()));
+    }
+
+    #[test]
+    fn keeps_the_zone_of_a_link_local_server() {
+        let zones = check(
+            "nameserver fe80::1%lo\nnameserver fe80::2%7\nnameserver fe80::3%../lo\n",
+            None,
+            &[ResolverSpec::System],
+        );
+
+        let scopes = zones.asked.iter().map(|server| match server {
+            SocketAddr::V6(server) => server.scope_id(),
+            SocketAddr::V4(_) => panic!("{server}"),
+        });
+        // The loopback interface is the first of every network namespace.
+        assert_eq!(scopes.collect::<Vec<_>>(), [1, 7, 0]);
     }
 
     #[test]
