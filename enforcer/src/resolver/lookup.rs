@@ -128,7 +128,8 @@ impl Lookup for Network {
             // What a matched answer holds is true, though short: without TCP it is used as it is.
             Ok(short) => over_tcp(server, &query).await.unwrap_or(short),
             Err(error) if is_passing(&error) => {
-                over_tcp(server, &query).await.map_err(|error| failure(&error))?
+                // UDP is how it should answer, so what went wrong there is what is told.
+                over_tcp(server, &query).await.map_err(|_over_tcp| failure(&error))?
             }
             Err(error) => return Err(failure(&error)),
         };
