@@ -7,6 +7,8 @@
 //! programs or by the agent while it lived, so an incident with the agent down is told truly.
 
 pub mod names;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod text;
 
 use std::collections::BTreeMap;

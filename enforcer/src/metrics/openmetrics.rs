@@ -2,7 +2,7 @@
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text::encode},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
@@ -26,17 +26,22 @@ impl Collector for Look {
             for sample in &family.samples {
                 let labels: Vec<(&str, &str)> =
                     sample.labels.iter().map(|(key, value)| (*key, value.as_str())).collect();
-                let encoder = metric.encode_family(&labels)?;
-                match family.kind {
-                    Kind::Counter => ConstCounter::new(sample.value).encode(encoder)?,
-                    Kind::Gauge => {
-                        ConstGauge::new(i64::try_from(sample.value).unwrap_or(i64::MAX))
-                            .encode(encoder)?;
-                    }
+                // A family without labels would be written with empty braces.
+                if labels.is_empty() {
+                    write_value(family.kind, sample.value, metric)?;
+                    break;
                 }
+                write_value(family.kind, sample.value, metric.encode_family(&labels)?)?;
             }
         }
         Ok(())
+    }
+}
+
+fn write_value(kind: Kind, value: u64, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+    match kind {
+        Kind::Counter => ConstCounter::new(value).encode(encoder),
+        Kind::Gauge => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder),
     }
 }
 

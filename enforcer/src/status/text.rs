@@ -169,7 +169,7 @@ fn dns(status: &Status) -> String {
     let waiting = status.rules.iter().filter(|rule| !rule.waiting.is_empty()).count();
     if waiting > 0 {
         lines.push(format!(
-            "waiting   {waiting} rules have wildcards, which match nothing in this version"
+            "waiting   rules with wildcards, which match nothing in this version: {waiting}"
         ));
     }
     lines.join(
