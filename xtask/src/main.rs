@@ -1,1 +1,68 @@
-fn main() {}
+//! Everything that a contributor runs, as `cargo xtask VERB`: one file a verb, no shell.
+//!
+//! The verbs decide from what they find on the machine, never from a marker that an earlier run
+//! has left, so an interrupted run is repaired by the next one.
+
+mod build;
+mod ci;
+mod demo;
+mod privilege;
+mod setup;
+mod step;
+mod tally;
+mod test;
+#[cfg(test)]
+mod tidy;
+#[path = "../../enforcer/build/toolchain.rs"]
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds, tests and demonstrates enforcer.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Brings what the machine lacks: an eBPF compiler, bpf-linker, the tools the tests call.
+    ///
+    /// Says each thing it does in a line, and says nothing when there is nothing to do.
+    Setup,
+    /// Builds the agent with its kernel programs.
+    Build(build::Profile),
+    /// Shows the main job at work in a world of its own: namespaces, a cgroup, a name server.
+    ///
+    /// Needs root. Touches neither the host's cgroup root nor its interfaces nor its firewall.
+    Demo(demo::Arguments),
+    /// Runs the tests and closes with `N passed, N failed, N skipped`.
+    ///
+    /// Needs root, unless `--tier unit` or `--tier cli` is asked for.
+    Test(test::Arguments),
+    /// Runs the gate that a change has to pass: format, lints, licences, all tests, the demo.
+    ///
+    /// Goes on after a failure, so that one run shows them all. Needs root.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Setup => setup::run(),
+        Verb::Build(profile) => build::run(profile),
+        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Test(arguments) => return tally::close(test::run(&arguments)),
+        Verb::Ci => return tally::close(ci::run()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            step::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

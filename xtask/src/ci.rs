@@ -1,0 +1,72 @@
+//! `cargo xtask ci`: the gate that a change has to pass.
+//!
+//! All of it compiles in one profile, so that the dependencies are compiled once for the lints and
+//! once for everything that runs.
+
+mod kernel;
+mod licences;
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    build::{HOST_PACKAGES, Profile},
+    demo, privilege, setup, step,
+    tally::Tally,
+    test,
+};
+
+/// Runs every gate, also after one has failed.
+pub(crate) fn run() -> Result<Tally> {
+    privilege::require("ci", "the tests load programs into the kernel, and none may be skipped")?;
+    setup::run()?;
+    bring_components()?;
+    let mut tally = Tally::default();
+    tally += gate("format", format());
+    tally += gate("lints of the host's packages", lint_host());
+    tally += gate("lints of the kernel programs", kernel::lint());
+    tally += licences::check();
+    step::say("tests");
+    tally += test::run(&test::Arguments::strict()).unwrap_or_else(|error| failed("tests", &error));
+    tally += gate("demo", demo::run_built(Profile::default()));
+    Ok(tally)
+}
+
+/// Counts a gate as one test.
+fn gate(name: &str, outcome: Result<()>) -> Tally {
+    match outcome {
+        Ok(()) => {
+            step::say(&format!("{name}: ok"));
+            Tally::PASS
+        }
+        Err(error) => failed(name, &error),
+    }
+}
+
+fn failed(name: &str, error: &anyhow::Error) -> Tally {
+    step::complain(error);
+    step::say(&format!("{name}: failed"));
+    Tally::FAIL
+}
+
+fn format() -> Result<()> {
+    step::run(step::cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn lint_host() -> Result<()> {
+    let mut clippy = step::cargo();
+    clippy.arg("clippy").args(HOST_PACKAGES).args(["--all-targets", "--", "-Dwarnings"]);
+    step::run(&mut clippy)
+}
+
+/// A minimal toolchain has neither formatter nor lints.
+fn bring_components() -> Result<()> {
+    for (verb, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !step::succeeds(step::cargo().args([verb, "--version"])) {
+            step::say(&format!("rustup component add {component}"));
+            step::run_quietly(Command::new("rustup").args(["component", "add", component]))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! `cargo xtask setup`: what the machine lacks, by whichever way the machine allows.
+//!
+//! What is there is found by trying it, so an interrupted run is repaired by the next. It knows no
+//! test and no build. The surprising thing: when nothing is missing it says nothing at all.
+
+mod apt;
+pub(crate) mod compiler;
+mod linker;
+mod tools;
+
+use anyhow::Result;
+
+/// Brings everything that building and testing need.
+pub(crate) fn run() -> Result<()> {
+    for_build()?;
+    tools::ensure()
+}
+
+/// Brings what building needs, which is little enough to do without root where rustup serves.
+pub(crate) fn for_build() -> Result<()> {
+    let toolchain = compiler::ensure()?;
+    linker::ensure(&toolchain)
+}
