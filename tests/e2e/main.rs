@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod enforce;
 #[cfg(test)]
 mod input;

@@ -206,7 +206,7 @@ impl fmt::Display for Report {
             Outcome::Reached => f.write_str("reached"),
             Outcome::Sent => f.write_str("sent"),
             Outcome::Answered { code: 0, addresses, .. } => {
-                write!(f, "answered, {} addresses", addresses.len())
+                write!(f, "answered, addresses: {}", addresses.len())
             }
             Outcome::Answered { code, .. } => write!(f, "answered, code {code}"),
             Outcome::Silence { during } => write!(f, "silence at {during}"),
