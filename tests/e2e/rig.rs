@@ -166,7 +166,10 @@ fn the_name_server_behaves_as_it_is_told() {
         let outcome = ask(name, Transport::Udp);
         assert!(matches!(outcome, Outcome::Answered { code, .. } if code == expected), "{name}");
     }
-    assert!(matches!(ask("silent.test", Transport::Udp), Outcome::Silence { .. }));
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let outcome = ask("silent.test", transport);
+        assert!(matches!(outcome, Outcome::Silence { .. }), "{transport:?}: {outcome:?}");
+    }
     let cut = ask("long.test", Transport::Udp);
     assert!(
         matches!(cut, Outcome::Answered { is_truncated: true, ref addresses, .. } if addresses.is_empty())

@@ -128,7 +128,8 @@ impl Shared {
             }
             let mut query = vec![0; usize::from(u16::from_be_bytes(prefix))];
             stream.read_exact(&mut query).ok()?;
-            let answer = self.answer(&query, Transport::Tcp)?;
+            // Silence is no answer and no end either: a client that sees the end knows at once.
+            let Some(answer) = self.answer(&query, Transport::Tcp) else { continue };
             let length = u16::try_from(answer.len()).ok()?;
             let framed = [&length.to_be_bytes(), answer.as_slice()].concat();
             stream.write_all(&framed).ok()?;
