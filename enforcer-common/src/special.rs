@@ -62,6 +62,10 @@ const V6: &[(u128, u32, Special)] = &[
     (0xff00 << 112, 8, Never),              // multicast, RFC 4291
 ];
 
+/// The prefix that every translator may use (RFC 6052, 2.1): it is judged by what it embeds, also
+/// where a policy configures other prefixes.
+const WELL_KNOWN_NAT64: ([u8; 16], u8) = ((0x0064_ff9b_u128 << 96).to_be_bytes(), 96);
+
 /// What an IPv4 address in an answer may do.
 pub fn classify_v4(bytes: [u8; 4]) -> Special {
     let address = u32::from_be_bytes(bytes);
@@ -80,7 +84,7 @@ pub fn classify_v4(bytes: [u8; 4]) -> Special {
 /// the embedded one may.
 pub fn classify_v6(bytes: [u8; 16], nat64: &[([u8; 16], u8)]) -> Special {
     let address = u128::from_be_bytes(bytes);
-    for (prefix, bits) in nat64 {
+    for (prefix, bits) in nat64.iter().chain([&WELL_KNOWN_NAT64]) {
         let differing = address ^ u128::from_be_bytes(*prefix);
         if differing.checked_shr(128_u32.saturating_sub(u32::from(*bits))).unwrap_or(0) == 0 {
             return embedded(address, u32::from(*bits)).map_or(Never, classify_v4);

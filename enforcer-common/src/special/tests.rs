@@ -117,3 +117,76 @@ fn has_no_bits_behind_a_prefix() {
         assert_eq!(range.checked_shl(*bits).unwrap_or(0), 0, "{range:x}/{bits}");
     }
 }
+
+#[test]
+fn judges_the_well_known_nat64_prefix_whatever_prefixes_are_configured() {
+    let other = ([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 96);
+    for nat64 in [&[][..], &[other][..]] {
+        let check = |text: &str| classify_v6(text.parse::<Ipv6Addr>().unwrap().octets(), nat64);
+
+        assert_eq!(check("64:ff9b::169.254.169.254"), Never, "{nat64:?}");
+        assert_eq!(check("64:ff9b::10.0.0.1"), Liftable, "{nat64:?}");
+        assert_eq!(check("64:ff9b::8.8.8.8"), Ordinary, "{nat64:?}");
+        assert_eq!(check("64:ff9a:ffff:ffff:ffff:ffff:ffff:ffff"), Ordinary, "{nat64:?}");
+        assert_eq!(check("64:ff9b::1:0:0"), Ordinary, "{nat64:?}");
+    }
+}
+
+/// What the tables say, asked for the slow way: every entry, the longest last.
+fn naive_v4(address: u32) -> Special {
+    let mut entries = V4.to_vec();
+    entries.sort_by_key(|(_, bits, _)| *bits);
+    entries.iter().fold(Ordinary, |found, (range, bits, special)| {
+        let (first, last) = ends(u32::from_be_bytes(*range).into(), *bits, 32);
+        if (first..=last).contains(&u128::from(address)) { *special } else { found }
+    })
+}
+
+fn naive_v6(address: u128) -> Special {
+    let mut entries = V6.to_vec();
+    entries.sort_by_key(|(_, bits, _)| *bits);
+    entries.iter().fold(Ordinary, |found, (range, bits, special)| {
+        let (first, last) = ends(*range, *bits, 128);
+        if (first..=last).contains(&address) { *special } else { found }
+    })
+}
+
+/// The first and the last address of a range.
+fn ends(range: u128, bits: u32, width: u32) -> (u128, u128) {
+    let size = 1_u128.checked_shl(width - bits).map_or(u128::MAX, |size| size - 1);
+    (range, range + size)
+}
+
+#[test]
+fn agrees_with_a_plain_walk_at_every_border() {
+    for (range, bits, _) in V4 {
+        let (first, last) = ends(u32::from_be_bytes(*range).into(), *bits, 32);
+        for address in [first.saturating_sub(1), first, last, last + 1] {
+            let Ok(address) = u32::try_from(address) else { continue };
+            let text = Ipv4Addr::from(address);
+            assert_eq!(classify_v4(address.to_be_bytes()), naive_v4(address), "{text}");
+        }
+    }
+    for (range, bits, _) in V6 {
+        let (first, last) = ends(*range, *bits, 128);
+        for address in [first.saturating_sub(1), first, last, last.saturating_add(1)] {
+            let text = Ipv6Addr::from(address);
+            assert_eq!(classify_v6(address.to_be_bytes(), &[]), naive_v6(address), "{text}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn agrees_with_a_plain_walk(v4: u32, v6: u128, row in 0..V6.len(), bits in 0..128_u32) {
+        proptest::prop_assert_eq!(classify_v4(v4.to_be_bytes()), naive_v4(v4));
+        // Evenly spread addresses hit few ranges: these lie in one, or beside it by a bit.
+        let (range, length, _) = V6[row];
+        let inside = range | v6.checked_shr(length).unwrap_or(0);
+        for address in [v6, inside, inside ^ (1 << bits)] {
+            if address >> 32 != 0x0064_ff9b << 64 {
+                proptest::prop_assert_eq!(classify_v6(address.to_be_bytes(), &[]), naive_v6(address));
+            }
+        }
+    }
+}
