@@ -64,7 +64,6 @@ fn compile(toolchain: &Toolchain, root: &Path, target: &str, target_dir: &Path) 
     Ok(target_dir.join(target).join("release/enforcer-programs"))
 }
 
-#[expect(clippy::print_stdout, reason = "cargo reads its instructions from standard output")]
 fn rerun_if_changed(root: &Path) {
     let inputs = [
         "Cargo.lock",
