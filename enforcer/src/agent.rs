@@ -99,7 +99,11 @@ impl Agent {
         let file = options.policy.clone();
         let cgroup = preflight::check(options.cgroup.as_deref(), &options.bpffs)?;
         let root = preflight::cgroup2_root().unwrap_or_else(|| cgroup.clone());
-        let servers = servers(&file)?;
+        let servers = servers(&file).unwrap_or_else(|error| {
+            // Enforced all the same: a node that starts before its network must not stay open.
+            tracing::warn!("{error:#}; until there is one, no name is resolved");
+            Servers { trusted: Vec::new(), asked: Vec::new() }
+        });
         let prepared = Prepared::new(file, &servers.trusted, Slots::default())?;
         let (health, healthy) = latest::channel(Health::Starting);
         // Before anything is loaded: an address that is taken is a common mistake.
@@ -155,7 +159,7 @@ impl Agent {
                 break;
             }
             tokio::select! {
-                answer = self.answers.recv() => self.take(answer)?,
+                answer = self.answers.recv() => self.take(&answer.context("the resolver ended")?)?,
                 _ = progress.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {
                     let progress = progress.borrow();
@@ -186,6 +190,8 @@ impl Agent {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let mut watch = Watch::on(&self.enforcement.file.path);
+        // The file may have changed since it was read.
+        self.reload(Asked::ByChange);
         let mut tick = interval(TICK);
         let mut sweep = interval(SWEEP);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -203,7 +209,8 @@ impl Agent {
                     agent.enforcement.remove_expired(BootTime::now())
                 }),
                 answer = self.answers.recv() => {
-                    self.log_failure("take an answer", |agent| agent.take(answer));
+                    let first = answer.context("the resolver ended")?;
+                    self.log_failure("take an answer", |agent| agent.take(&first));
                 }
             }
         }
@@ -216,10 +223,9 @@ impl Agent {
         }
     }
 
-    fn take(&mut self, answer: Option<Resolution>) -> anyhow::Result<()> {
-        let Some(first) = answer else { anyhow::bail!("the resolver ended") };
+    fn take(&mut self, first: &Resolution) -> anyhow::Result<()> {
         let now = BootTime::now();
-        self.enforcement.take(&first, now)?;
+        self.enforcement.take(first, now)?;
         for _ in 1..ANSWERS_AT_ONCE {
             let Ok(answer) = self.answers.try_recv() else { break };
             self.enforcement.take(&answer, now)?;
@@ -228,9 +234,9 @@ impl Agent {
     }
 
     fn tick(&mut self) -> anyhow::Result<()> {
-        self.enforcement.refresh_workloads()?;
         self.refresh_servers();
-        self.beat()
+        self.beat()?;
+        self.enforcement.refresh_workloads()
     }
 
     /// Follows `/etc/resolv.conf`: a new lease may bring other resolvers.
@@ -247,8 +253,13 @@ impl Agent {
     fn beat(&mut self) -> anyhow::Result<()> {
         let progress: Progress = self.resolver.progress().borrow().clone();
         let document = report::document(&self.enforcement, &self.circumstances, &progress);
-        self.enforcement.datapath.write_document(&document)?;
-        self.enforcement.datapath.beat(BootTime::now())?;
+        let datapath = &mut self.enforcement.datapath;
+        datapath.beat(BootTime::now())?;
+        if document.fits() {
+            datapath.write_document(&document)?;
+        } else {
+            datapath.write_document(&report::without_details(document))?;
+        }
         Ok(())
     }
 

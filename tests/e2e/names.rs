@@ -166,3 +166,18 @@ fn an_address_map_that_is_full_loses_nothing_that_is_in_it() {
     let complaints = agent.log().iter().filter(|line| line.contains("is full")).count();
     assert_eq!(complaints, 1, "{:?}", agent.log());
 }
+
+#[test]
+fn is_ready_after_a_bounded_wait_when_no_resolver_answers() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let settings = "virtualRanges: []\ndns: {resolvers: [203.0.113.99]}";
+    let agent = rig.launch(&policy(settings, &[WEB]), &["--ready-timeout", "1"]).unwrap();
+
+    agent.wait_until_ready().unwrap();
+
+    assert!(probe(&rig, &Probe::tcp(ip("198.18.0.1"), 443)).is_refused_at_once());
+    assert_eq!(number(&agent.status().unwrap(), "/dns/resolved"), 0);
+    assert!(agent.log().iter().any(|line| line.contains("not every name is resolved yet")));
+}

@@ -39,6 +39,13 @@ pub(super) fn document(
                 .to_owned(),
         );
     }
+    if circumstances.resolvers.is_empty() {
+        problems.push(
+            "there is no trusted resolver: no name is resolved; name one under dns.resolvers or \
+             in /etc/resolv.conf"
+                .to_owned(),
+        );
+    }
     Document {
         agent: circumstances.agent.clone(),
         cgroup: circumstances.cgroup.clone(),
@@ -56,6 +63,14 @@ pub(super) fn document(
         resolution: resolution(enforcement, progress),
         problems,
     }
+}
+
+/// What is told of a policy whose rules do not fit: their names and counts, not where to.
+pub(super) fn without_details(mut document: Document) -> Document {
+    for rule in &mut document.rules {
+        (rule.to, rule.from, rule.ports, rule.waiting) = Default::default();
+    }
+    document
 }
 
 fn rule_info(rule: &Rule, slot: u16) -> RuleInfo {

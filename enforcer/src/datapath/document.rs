@@ -68,6 +68,11 @@ impl Document {
             .collect())
     }
 
+    /// Whether it can be written.
+    pub fn fits(&self) -> bool {
+        serde_json::to_vec(self).is_ok_and(|text| text.len() <= Page::TOTAL)
+    }
+
     /// How many pages the document has, by its first one.
     pub fn pages(first: &Page) -> usize {
         let length = first.0.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
