@@ -1,7 +1,7 @@
 //! Map names and sizes, and the version of all layouts.
 
 /// Raised with every change of a key, a value, a map's type or a number's meaning.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// How many rules a node can have: the bits of a `RuleMask`.
 pub const MAX_RULES: usize = 512;
@@ -30,6 +30,18 @@ pub const DOCUMENT_PAGES: usize = 128;
 /// Bytes of a domain name in wire format (RFC 1035, 3.1), rounded up.
 pub const NAME_BYTES: usize = 256;
 
+/// Bytes of a header and a question (RFC 1035, 4.1), rounded up.
+pub const QUESTION_BYTES: usize = 272;
+
+/// Names that the patterns of a policy end in.
+pub const MAX_NAMES: u32 = 262_144;
+
+/// Checks of labels in one bank of `NAME_CHECKS`.
+pub const MAX_NAME_CHECKS: u32 = 1_024;
+
+/// Bytes of the ring by which questions are handed to the agent: about nine hundred of them.
+pub const HANDOVER_BYTES: usize = 262_144;
+
 /// Names of the maps, as in the program's object and under the folder of pins.
 pub mod map {
     /// `u64`: the generation that packets are judged by; 0 until the first policy is in force.
@@ -42,6 +54,12 @@ pub mod map {
     pub const HOSTS: &str = "HOSTS";
     /// Prefixes of CIDR rules.
     pub const CIDRS: &str = "CIDRS";
+    /// Which rules a name feeds, by the longest of its parents.
+    pub const NAMES: &str = "NAMES";
+    /// Conditions on single labels.
+    pub const NAME_CHECKS: &str = "NAME_CHECKS";
+    /// Ranges of addresses that an answer must not open.
+    pub const SPECIAL: &str = "SPECIAL";
     /// Prefixes that address translation may rewrite.
     pub const VIRTUAL: &str = "VIRTUAL";
     /// Class of each port.
@@ -56,8 +74,18 @@ pub mod map {
     pub const FRAGMENTS: &str = "FRAGMENTS";
     /// Destinations that egress refused untranslated.
     pub const REFUSED: &str = "REFUSED";
-    /// What each socket asked to connect to.
+    /// What each socket asked for, and its network namespace.
     pub const SOCKETS: &str = "SOCKETS";
+    /// Questions of each socket that wait for their answers.
+    pub const PENDING: &str = "PENDING";
+    /// Where messages begin on each connection to a resolver.
+    pub const STREAMS: &str = "STREAMS";
+    /// The message that an answer program walks; one for each CPU.
+    pub const SCRATCH: &str = "SCRATCH";
+    /// Questions for the agent.
+    pub const HANDOVER: &str = "HANDOVER";
+    /// What became of answers, by [`crate::dns::Learning`].
+    pub const LEARNING: &str = "LEARNING";
     /// Packets and bytes of each rule.
     pub const RULE_HITS: &str = "RULE_HITS";
     /// Packets and bytes of each implicit rule.

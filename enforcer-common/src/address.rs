@@ -39,6 +39,15 @@ impl Address {
         ])
     }
 
+    /// An address from the words where it was found: all four of an IPv6 address where `is_v6` is
+    /// 1, the first alone of an IPv4 one where it is 0. Without a branch, for the kernel's verifier.
+    #[inline(always)]
+    pub const fn found(words: [u32; 4], is_v6: u32) -> Self {
+        let [first, second, third, fourth] = words;
+        let v6 = is_v6.wrapping_neg();
+        Self([first & v6, second & v6, third & v6 | MAPPED & !v6, fourth & v6 | first & !v6])
+    }
+
     /// The bytes in network order.
     #[inline(always)]
     pub const fn bytes(&self) -> [u8; 16] {

@@ -6,25 +6,11 @@
 
 use crate::address::Address;
 
-/// What a TCP socket asked to connect to; socket storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub struct SocketNote {
-    /// Cookie of the socket's network namespace.
-    pub namespace: u64,
-    /// The destination as asked.
-    pub destination: Address,
-    /// Its port.
-    pub port_be: [u8; 2],
-    /// Zero.
-    pub padding: [u8; 6],
-}
-
 /// A destination that egress refused untranslated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct RefusedKey {
-    /// Cookie of the network namespace it was refused in.
+    /// The network namespace it was refused in: 0 for the initial one, else its cookie.
     pub namespace: u64,
     /// The destination.
     pub destination: Address,
@@ -47,6 +33,5 @@ pub struct RefusedEntry {
 /// How long the evidence holds: a translation rule may be added meanwhile.
 pub const EVIDENCE_NS: u64 = 60_000_000_000;
 
-const _: () = assert!(size_of::<SocketNote>() == 32);
 const _: () = assert!(size_of::<RefusedKey>() == 32);
 const _: () = assert!(size_of::<RefusedEntry>() == 16);

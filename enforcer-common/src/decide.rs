@@ -15,11 +15,13 @@
 mod implicit;
 
 use crate::{
+    abi::MAX_RULES,
     address::Address,
     fragment::{FragmentEntry, FragmentKey},
+    learned::AddressEntry,
     packet::{Packet, Piece},
     rule_mask::RuleMask,
-    settings::{AddressEntry, Settings, flag},
+    settings::{Settings, flag},
     verdict::{Implicit, Reason, Verdict},
 };
 
@@ -28,8 +30,9 @@ pub trait Tables {
     /// The generation in force; `None` before the first.
     fn settings(&self) -> Option<&Settings>;
 
-    /// The names' entry for an address, expired or not.
-    fn learned(&self, address: &Address) -> Option<&AddressEntry>;
+    /// The names' entries for an address, expired or not: what was learned for all network
+    /// namespaces, and for the sender's.
+    fn learned(&self, address: &Address) -> [Option<&AddressEntry>; 2];
 
     /// The rules that name a single address.
     fn host(&self, address: &Address) -> Option<&RuleMask>;
@@ -46,8 +49,19 @@ pub trait Tables {
     /// Whether a server is a trusted resolver.
     fn is_resolver(&self, address: &Address, port: u16) -> bool;
 
+    /// Whether the packet's socket asked a trusted resolver and nobody else: its destination is
+    /// then what translation made of that.
+    fn has_asked_resolver(&self) -> bool;
+
     /// The entry of a datagram whose first fragment passed.
     fn fragment(&self, key: &FragmentKey) -> Option<&FragmentEntry>;
+
+    /// Zero. The kernel's verifier cannot know that it is: values that it is part of are one to
+    /// the verifier, whatever path they came by.
+    #[inline(always)]
+    fn nothing(&self) -> u32 {
+        0
+    }
 }
 
 /// What accepted a packet: a rule's slot, or an implicit rule, in one number.
@@ -204,27 +218,43 @@ fn first_rule(
         _ => 0,
     };
     let ports = tables.ports(settings, target.protocol, port)?;
-    let learned = tables.learned(target.destination).filter(|entry| entry.expires_ns > now_ns);
-    let host = if settings.has(flag::HOSTS) { tables.host(target.destination) } else { None };
-    let prefix = if settings.has(flag::CIDRS) { tables.prefix(target.destination) } else { None };
-    for index in 0..RuleMask::WORDS {
-        let mut accepting = 0;
-        if let Some(entry) = learned {
-            accepting |= entry.rules.word(index);
-        }
-        if let Some(mask) = host {
-            accepting |= mask.word(index);
-        }
-        if let Some(mask) = prefix {
-            accepting |= mask.word(index);
-        }
-        accepting &= ports.word(index) & sources.word(index) & settings.active.word(index);
-        if accepting != 0 {
-            return Some((index as u16) << 6 | accepting.trailing_zeros() as u16);
+    let nothing = tables.nothing();
+    let mut accepting = RuleMask::filled(u64::from(nothing));
+    // One table after the other, so that the paths through each meet before the next.
+    for learned in tables.learned(target.destination) {
+        if let Some(entry) = learned
+            && entry.is_live(now_ns, settings.grace_ns)
+        {
+            accepting.unite(&entry.rules);
         }
     }
-    None
+    if settings.has(flag::HOSTS)
+        && let Some(mask) = tables.host(target.destination)
+    {
+        accepting.unite(mask);
+    }
+    if settings.has(flag::CIDRS)
+        && let Some(mask) = tables.prefix(target.destination)
+    {
+        accepting.unite(mask);
+    }
+    let mut slot = NO_SLOT;
+    for index in 0..RuleMask::WORDS {
+        let word = accepting.word(index)
+            & ports.word(index)
+            & sources.word(index)
+            & settings.active.word(index);
+        if word != 0 {
+            slot = (index as u32) << 6 | word.trailing_zeros();
+            break;
+        }
+    }
+    let slot = slot ^ nothing;
+    if slot == NO_SLOT { None } else { Some(slot as u16 & (MAX_RULES - 1) as u16) }
 }
+
+/// No rule's slot.
+const NO_SLOT: u32 = u32::MAX;
 
 #[inline(always)]
 fn later_fragment(

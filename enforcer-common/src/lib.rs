@@ -32,10 +32,13 @@ pub mod address;
 pub mod connect;
 pub mod counter;
 pub mod decide;
+pub mod dns;
 pub mod fragment;
+pub mod learned;
 pub mod packet;
 pub mod rule_mask;
 pub mod settings;
+pub mod socket;
 pub mod special;
 pub mod verdict;
 

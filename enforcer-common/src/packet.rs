@@ -93,6 +93,8 @@ pub struct Packet {
     pub id: u32,
     /// Bytes from the network header on.
     pub length: u32,
+    /// Offset of the transport header.
+    pub transport: u32,
     /// Source port; 0 where the protocol has none.
     pub source_port: u16,
     /// Destination port; for ICMP the type; 0 where the protocol has none.
@@ -144,6 +146,7 @@ impl Packet {
             destination: network.destination,
             id: network.id,
             length: bytes.length(),
+            transport: network.payload,
             source_port: bytes.forget(u32::from(source_port)) as u16,
             destination_port: bytes.forget(u32::from(destination_port)) as u16,
             protocol: network.protocol as u8,

@@ -5,9 +5,14 @@ use crate::{
     address::Address,
     connect::{RefusedEntry, RefusedKey},
     counter::Hits,
+    dns::{
+        check::LabelCheck,
+        name::{NameEntry, NameKey},
+    },
     fragment::{FragmentEntry, FragmentKey},
+    learned::{AddressEntry, AddressKey},
     rule_mask::RuleMask,
-    settings::{AddressEntry, NameText, ResolverKey, Settings},
+    settings::{ResolverEntry, ResolverKey, Settings},
 };
 
 // SAFETY: four words, every pattern valid.
@@ -18,12 +23,20 @@ unsafe impl aya::Pod for RuleMask {}
 unsafe impl aya::Pod for Hits {}
 // SAFETY: integers and masks without padding (size asserted in `settings`).
 unsafe impl aya::Pod for Settings {}
-// SAFETY: integers and a mask without padding (size asserted in `settings`).
+// SAFETY: words without padding (size asserted in `learned`).
+unsafe impl aya::Pod for AddressKey {}
+// SAFETY: integers and a mask without padding (size asserted in `learned`).
 unsafe impl aya::Pod for AddressEntry {}
 // SAFETY: words and bytes without padding (size asserted in `settings`).
 unsafe impl aya::Pod for ResolverKey {}
+// SAFETY: integers without padding (size asserted in `settings`).
+unsafe impl aya::Pod for ResolverEntry {}
 // SAFETY: bytes only.
-unsafe impl aya::Pod for NameText {}
+unsafe impl aya::Pod for NameKey {}
+// SAFETY: masks and integers without padding (size asserted in `name`).
+unsafe impl aya::Pod for NameEntry {}
+// SAFETY: masks, integers and bytes without padding (size asserted in `check`).
+unsafe impl aya::Pod for LabelCheck {}
 // SAFETY: words and bytes without padding (size asserted in `fragment`).
 unsafe impl aya::Pod for FragmentKey {}
 // SAFETY: integers without padding (size asserted in `fragment`).

@@ -27,6 +27,13 @@ impl RuleMask {
         mask
     }
 
+    /// The same sixty-four slots eight times over. With a zero that the compiler does not know it is
+    /// an empty mask made by eight stores and not by a call of `memset`.
+    #[inline(always)]
+    pub const fn filled(word: u64) -> Self {
+        Self([word; Self::WORDS])
+    }
+
     /// Sets a slot; a slot past the last is ignored.
     pub const fn insert(&mut self, slot: u16) {
         let (word, bit) = (slot as usize / WORD_BITS, slot as usize % WORD_BITS);
@@ -43,6 +50,7 @@ impl RuleMask {
     }
 
     /// Whether no slot is set.
+    #[inline(always)]
     pub const fn is_empty(&self) -> bool {
         let [a, b, c, d, e, f, g, h] = self.0;
         a | b | c | d | e | f | g | h == 0
@@ -54,6 +62,14 @@ impl RuleMask {
         if index < Self::WORDS { self.0[index] } else { 0 }
     }
 
+    /// Sets sixty-four slots at once; nothing past the last word.
+    #[inline(always)]
+    pub const fn set_word(&mut self, index: usize, word: u64) {
+        if index < Self::WORDS {
+            self.0[index] = word;
+        }
+    }
+
     /// Adds every slot of `other`.
     #[inline(always)]
     pub fn unite(&mut self, other: &Self) {
@@ -63,6 +79,7 @@ impl RuleMask {
     }
 
     /// Keeps the slots that `other` has too.
+    #[inline(always)]
     pub fn intersect(&mut self, other: &Self) {
         for (word, kept) in self.0.iter_mut().zip(other.0) {
             *word &= kept;
@@ -70,6 +87,7 @@ impl RuleMask {
     }
 
     /// Takes every slot of `other` out.
+    #[inline(always)]
     pub fn subtract(&mut self, other: &Self) {
         for (word, less) in self.0.iter_mut().zip(other.0) {
             *word &= !less;

@@ -19,6 +19,14 @@ pub struct Settings {
     pub deny: RuleMask,
     /// Rules that are for every workload.
     pub everyone: RuleMask,
+    /// Rules that learn private addresses.
+    pub private_answers: RuleMask,
+    /// Shortest lifetime of a learned address, in seconds.
+    pub min_ttl_secs: u32,
+    /// Longest.
+    pub max_ttl_secs: u32,
+    /// How long an address that is in use outlives its expiry, in nanoseconds.
+    pub grace_ns: u64,
 }
 
 /// Bits of [`Settings::flags`].
@@ -45,20 +53,6 @@ impl Settings {
     }
 }
 
-/// An address that a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub struct AddressEntry {
-    /// Rules whose names gave the address.
-    pub rules: RuleMask,
-    /// Boot time in nanoseconds at which it stops counting.
-    pub expires_ns: u64,
-    /// Key of the newest name in `NAME_TEXT`.
-    pub name: u64,
-    /// Packets judged with it.
-    pub packets: u64,
-}
-
 /// A trusted resolver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C)]
@@ -76,11 +70,18 @@ impl ResolverKey {
     }
 }
 
-/// A domain name in wire format, zero-filled.
+/// What is known of a trusted resolver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-pub struct NameText(pub [u8; crate::abi::NAME_BYTES]);
+pub struct ResolverEntry {
+    /// Its number, which no other server has while the maps live; not 0.
+    pub number: u32,
+    /// Zero.
+    pub padding: u32,
+    /// The cgroup whose processes alone speak for it; 0: whoever has the port.
+    pub cgroup: u64,
+}
 
-const _: () = assert!(size_of::<Settings>() == 16 + 3 * 64);
-const _: () = assert!(size_of::<AddressEntry>() == 64 + 24);
+const _: () = assert!(size_of::<Settings>() == 16 + 4 * 64 + 16);
 const _: () = assert!(size_of::<ResolverKey>() == 20 && align_of::<ResolverKey>() == 4);
+const _: () = assert!(size_of::<ResolverEntry>() == 16);

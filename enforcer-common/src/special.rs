@@ -66,6 +66,40 @@ const V6: &[(u128, u32, Special)] = &[
 /// where a policy configures other prefixes.
 const WELL_KNOWN_NAT64: ([u8; 16], u8) = ((0x0064_ff9b_u128 << 96).to_be_bytes(), 96);
 
+/// Values of the map `SPECIAL`; an address that is in none of its ranges is learned.
+pub mod kind {
+    /// Learned for rules with `allowPrivateAnswers` only.
+    pub const LIFTABLE: u32 = 1;
+    /// Never learned.
+    pub const NEVER: u32 = 2;
+    /// May do what the IPv4 address embedded behind so many bits may: 64 and the bits.
+    pub const EMBEDS: u32 = 64;
+}
+
+/// The ranges as the kernel looks them up, the longest around an address decides: prefix, its bits
+/// in an [`Address`], and a [`kind`]. `nat64` are prefixes of translators.
+#[cfg(feature = "user")]
+pub fn ranges(nat64: &[([u8; 16], u8)]) -> impl Iterator<Item = (Address, u8, u32)> {
+    let number = |special| match special {
+        Ordinary => 0,
+        Liftable => kind::LIFTABLE,
+        Never => kind::NEVER,
+    };
+    let v4 = V4.iter().map(move |(range, bits, special)| {
+        (Address::from_v4(*range), (*bits + Address::V4_PREFIX_BITS) as u8, number(*special))
+    });
+    let v6 = V6.iter().map(move |(range, bits, special)| {
+        (Address::from_v6(range.to_be_bytes()), *bits as u8, number(*special))
+    });
+    // As a range of keys the mapped addresses would be around every IPv4 address.
+    let v6 = v6
+        .filter(|(range, bits, _)| !(range.is_v4() && u32::from(*bits) <= Address::V4_PREFIX_BITS));
+    let translators = nat64.iter().chain([&WELL_KNOWN_NAT64]);
+    let translators = translators
+        .map(|(prefix, bits)| (Address::from_v6(*prefix), *bits, kind::EMBEDS + u32::from(*bits)));
+    v4.chain(v6).chain(translators)
+}
+
 /// What an IPv4 address in an answer may do.
 pub fn classify_v4(bytes: [u8; 4]) -> Special {
     let address = u32::from_be_bytes(bytes);
@@ -87,7 +121,7 @@ pub fn classify_v6(bytes: [u8; 16], nat64: &[([u8; 16], u8)]) -> Special {
     for (prefix, bits) in nat64.iter().chain([&WELL_KNOWN_NAT64]) {
         let differing = address ^ u128::from_be_bytes(*prefix);
         if differing.checked_shr(128_u32.saturating_sub(u32::from(*bits))).unwrap_or(0) == 0 {
-            return embedded(address, u32::from(*bits)).map_or(Never, classify_v4);
+            return embedded(bytes, u32::from(*bits)).map_or(Never, classify_v4);
         }
     }
     let mut found = (0, Ordinary);
@@ -110,17 +144,18 @@ pub fn classify(address: &Address, nat64: &[([u8; 16], u8)]) -> Special {
 
 /// The IPv4 address behind a NAT64 prefix: its bytes follow the prefix and jump over bits 64 to
 /// 71, which are zero (RFC 6052, 2.2); `None` for a length that the RFC does not have.
-fn embedded(address: u128, bits: u32) -> Option<[u8; 4]> {
-    let [_, _, _, _, b4, b5, b6, b7, _, b9, b10, b11, b12, b13, b14, b15] = address.to_be_bytes();
-    Some(match bits {
-        32 => [b4, b5, b6, b7],
-        40 => [b5, b6, b7, b9],
-        48 => [b6, b7, b9, b10],
-        56 => [b7, b9, b10, b11],
-        64 => [b9, b10, b11, b12],
-        96 => [b12, b13, b14, b15],
-        _ => return None,
-    })
+#[inline(always)]
+pub const fn embedded(bytes: [u8; 16], bits: u32) -> Option<[u8; 4]> {
+    let [_, _, _, _, b4, b5, b6, b7, _, b9, b10, b11, b12, b13, b14, b15] = bytes;
+    if bits == 96 {
+        return Some([b12, b13, b14, b15]);
+    }
+    if bits & 7 != 0 || bits < 32 || bits > 64 {
+        return None;
+    }
+    let behind = u64::from_be_bytes([b4, b5, b6, b7, b9, b10, b11, b12]);
+    let [b0, b1, b2, b3, ..] = (behind << (bits - 32)).to_be_bytes();
+    Some([b0, b1, b2, b3])
 }
 
 #[cfg(test)]

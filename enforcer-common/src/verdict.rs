@@ -39,6 +39,8 @@ macro_rules! numbered {
     };
 }
 
+pub(crate) use numbered;
+
 numbered! {
     /// Why a packet passed or was dropped. Numbers are never reused; new ones go to the end.
     Reason {
@@ -68,6 +70,8 @@ numbered! {
         MappedAddress = 12, "mapped-address";
         /// The tables are not filled: the agent has not finished its first start.
         NotReady = 13, "not-ready";
+        /// A packet in the name of a trusted resolver that is not from its socket.
+        ForgedResolver = 14, "forged-resolver";
     }
 }
 

@@ -2,3 +2,6 @@
 
 pub(crate) mod connect;
 pub(crate) mod egress;
+pub(crate) mod ingress;
+pub(crate) mod sendmsg;
+pub(crate) mod write;

@@ -6,22 +6,32 @@
 //! | program | attach point | first kernel |
 //! |---|---|---|
 //! | `egress_skb` | cgroup, `BPF_CGROUP_INET_EGRESS` | 5.10 |
-//! | `connect4` | cgroup, `BPF_CGROUP_INET4_CONNECT` | 5.10 |
-//! | `connect6` | cgroup, `BPF_CGROUP_INET6_CONNECT` | 5.10 |
+//! | `ingress_skb` | cgroup, `BPF_CGROUP_INET_INGRESS` | 5.10 |
+//! | `connect4`, `connect6` | cgroup, `BPF_CGROUP_INET4_CONNECT`, `..INET6..` | 5.10 |
+//! | `sendmsg4`, `sendmsg6` | cgroup, `BPF_CGROUP_UDP4_SENDMSG`, `..UDP6..` | 5.10 |
+//! | `sock_create` | cgroup, `BPF_CGROUP_INET_SOCK_CREATE` | 5.10 |
+//! | `write_address` | none: run by the agent | 5.10 |
 #![no_std]
 #![no_main]
 
+mod ask;
 mod count;
 mod evidence;
+mod handover;
 mod hook;
+mod learned;
+mod names;
 mod packet;
+mod scratch;
+mod socket;
 mod tables;
 mod verdict;
 
 use aya_ebpf::{
-    macros::{cgroup_skb, cgroup_sock_addr},
-    programs::{SkBuffContext, SockAddrContext},
+    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr},
+    programs::{SkBuffContext, SockAddrContext, SockContext},
 };
+use enforcer_common::verdict::Verdict;
 
 /// Judges each packet that a socket below the cgroup sends.
 ///
@@ -51,6 +61,61 @@ fn connect4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(connect6)]
 fn connect6(ctx: SockAddrContext) -> i32 {
     hook::connect::judge_v6(&ctx)
+}
+
+/// Learns the addresses of allowed names from the answers of trusted resolvers, before the
+/// sockets that asked see them. Every packet passes.
+///
+/// # Minimum kernel version
+///
+/// 5.8 (`bpf_ktime_get_boot_ns`, ring buffers); 5.10 is the oldest that is tested.
+#[cgroup_skb(ingress)]
+fn ingress_skb(ctx: SkBuffContext) -> i32 {
+    hook::ingress::learn(&ctx);
+    verdict::cgroup_skb(Verdict::Allow)
+}
+
+/// Notes to whom an IPv4 datagram is sent. Every call goes on.
+///
+/// # Minimum kernel version
+///
+/// As [`connect4`].
+#[cgroup_sock_addr(sendmsg4)]
+fn sendmsg4(ctx: SockAddrContext) -> i32 {
+    hook::sendmsg::note_v4(&ctx);
+    verdict::sock_addr(Verdict::Allow)
+}
+
+/// Notes to whom an IPv6 datagram is sent. Every call goes on.
+///
+/// # Minimum kernel version
+///
+/// As [`connect4`].
+#[cgroup_sock_addr(sendmsg6)]
+fn sendmsg6(ctx: SockAddrContext) -> i32 {
+    hook::sendmsg::note_v6(&ctx);
+    verdict::sock_addr(Verdict::Allow)
+}
+
+/// Notes in which network namespace a socket is made. Every socket may be.
+///
+/// # Minimum kernel version
+///
+/// 5.9 (socket storage in `sock` programs); 5.10 is the oldest that is tested.
+#[cgroup_sock(sock_create)]
+fn sock_create(ctx: SockContext) -> i32 {
+    socket::note_created(&ctx);
+    verdict::sock(Verdict::Allow)
+}
+
+/// Changes what is learned of an address, as the agent asks; attached nowhere.
+///
+/// # Minimum kernel version
+///
+/// As [`egress_skb`].
+#[cgroup_skb(egress)]
+fn write_address(ctx: SkBuffContext) -> i32 {
+    hook::write::write(&ctx) as i32
 }
 
 /// Both are true of this package; the kernel lends the helpers in use only to GPL programs.

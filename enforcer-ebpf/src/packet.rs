@@ -7,6 +7,20 @@ use enforcer_common::packet::Bytes;
 /// (`LOOPBACK_IFINDEX`, include/net/flow.h, 6.18).
 const LOOPBACK_IFINDEX: u32 = 1;
 
+/// The sign of a boot time: zero for the first 292 years, and the verifier cannot know.
+#[inline(always)]
+pub(crate) const fn nothing(now_ns: u64) -> u32 {
+    (now_ns as i64 >> 63) as u32
+}
+
+/// `value`, of which the verifier knows nothing more. Behind the black box the compiler cannot see
+/// a zero, for which it would take `nothing` itself: what the verifier then finds out about the
+/// value it would know of `nothing`, everywhere.
+#[inline(always)]
+pub(crate) fn forget(value: u32, nothing: u32) -> u32 {
+    core::hint::black_box(value) ^ nothing
+}
+
 /// The packet of a `cgroup_skb` program: its bytes begin at the network header.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
@@ -17,11 +31,16 @@ pub(crate) struct Buffer<'a> {
 impl<'a> Buffer<'a> {
     #[inline(always)]
     pub(crate) const fn new(ctx: &'a SkBuffContext, now_ns: u64) -> Self {
-        // The sign of a boot time: zero for the first 292 years, and the verifier cannot know.
-        Self { ctx, nothing: (now_ns as i64 >> 63) as u32 }
+        Self { ctx, nothing: nothing(now_ns) }
     }
 
-    /// Whether it leaves by the loopback device.
+    /// Zero, which the verifier cannot know.
+    #[inline(always)]
+    pub(crate) const fn nothing(self) -> u32 {
+        self.nothing
+    }
+
+    /// Whether it leaves or has come by the loopback device.
     #[inline(always)]
     pub(crate) fn is_loopback(self) -> bool {
         // SAFETY: the kernel hands the program a valid context, and `ifindex` is readable in it.

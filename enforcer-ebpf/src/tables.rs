@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     btf_maps::{Array, HashMap, LpmTrie, LruHashMap, lpm_trie::Key},
-    helpers::generated::bpf_skb_ancestor_cgroup_id,
+    helpers::generated::{bpf_sk_ancestor_cgroup_id, bpf_skb_ancestor_cgroup_id},
     macros::btf_map,
     programs::SkBuffContext,
 };
@@ -15,13 +15,18 @@ use enforcer_common::{
     address::Address,
     decide::Tables,
     fragment::{FragmentEntry, FragmentKey},
-    packet::protocol,
+    learned::{AddressEntry, AddressKey},
+    packet::{Packet, protocol},
     rule_mask::RuleMask,
-    settings::{AddressEntry, NameText, ResolverKey, Settings},
+    settings::{ResolverEntry, ResolverKey, Settings, flag},
+    socket::SocketNote,
 };
+
+use crate::{learned, packet::nothing, socket::Socket};
 
 const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 const ADDRESS_BITS: u32 = 128;
+const DNS: u16 = 53;
 
 /// The generation in force; 0 before the first.
 #[btf_map]
@@ -29,9 +34,6 @@ static GENERATION: Array<u64, 1> = Array::new();
 /// What each of two generations means.
 #[btf_map]
 static SETTINGS: Array<Settings, { BANKS as usize }> = Array::new();
-/// Addresses of names; the loader sets its size.
-#[btf_map]
-static ADDRS: HashMap<Address, AddressEntry, 1_048_576, GROWS> = HashMap::new();
 /// Single addresses of CIDR rules; the loader sets its size.
 #[btf_map]
 static HOSTS: HashMap<Address, RuleMask, 131_072, GROWS> = HashMap::new();
@@ -52,13 +54,10 @@ static CLASS_MASKS: Array<RuleMask, { (BANKS * MAX_PORT_CLASSES) as usize }> = A
 static WORKLOADS: HashMap<u64, RuleMask, 65_536, GROWS> = HashMap::new();
 /// Trusted resolvers.
 #[btf_map]
-static RESOLVERS: HashMap<ResolverKey, u32, 256> = HashMap::new();
+static RESOLVERS: HashMap<ResolverKey, ResolverEntry, 256> = HashMap::new();
 /// Datagrams whose first fragment passed.
 #[btf_map]
 static FRAGMENTS: LruHashMap<FragmentKey, FragmentEntry, 4_096> = LruHashMap::new();
-/// Names by their hash; for readers, no verdict depends on it.
-#[btf_map]
-static NAME_TEXT: HashMap<u64, NameText, 131_072, GROWS> = HashMap::new();
 /// What the agent says; for readers.
 #[btf_map]
 static DOCUMENT: Array<[u8; DOCUMENT_PAGE_BYTES], DOCUMENT_PAGES> = Array::new();
@@ -66,24 +65,79 @@ static DOCUMENT: Array<[u8; DOCUMENT_PAGE_BYTES], DOCUMENT_PAGES> = Array::new()
 #[btf_map]
 static HEARTBEAT: Array<u64, 1> = Array::new();
 
-/// The maps as one packet sees them: its sender's cgroups are part of it.
+/// The maps as one packet or call sees them: its sender is part of it.
 pub(crate) struct Maps<'a> {
     skb: Option<&'a SkBuffContext>,
     settings: Option<&'a Settings>,
+    /// The sender's network namespace; 0: the initial one, or not known.
+    namespace: u64,
+    /// The number of the trusted resolver that the packet is for; 0: none.
+    resolver: u32,
+    nothing: u32,
 }
 
 impl<'a> Maps<'a> {
     /// For a packet, whose socket tells the sender.
     #[inline(always)]
-    pub(crate) fn of_packet(skb: &'a SkBuffContext) -> Self {
+    pub(crate) fn of_packet(
+        skb: &'a SkBuffContext,
+        note: Option<&SocketNote>,
+        nothing: u32,
+    ) -> Self {
         keep_for_readers();
-        Self { skb: Some(skb), settings: settings_in_force() }
+        let namespace = note.map_or(0, |note| note.namespace) ^ u64::from(nothing);
+        Self { skb: Some(skb), settings: settings_in_force(), namespace, resolver: 0, nothing }
     }
 
-    /// For a `connect`, where rules for some workloads are left to egress.
+    /// For a call, where rules for some workloads are left to egress.
     #[inline(always)]
-    pub(crate) fn of_connect() -> Self {
-        Self { skb: None, settings: settings_in_force() }
+    pub(crate) fn of_call(namespace: u64, now_ns: u64) -> Self {
+        let nothing = nothing(now_ns);
+        Self { skb: None, settings: settings_in_force(), namespace, resolver: 0, nothing }
+    }
+
+    /// Finds out which trusted resolver a packet is for: by its destination, or by what its socket
+    /// asked for and translation has changed.
+    #[inline(always)]
+    pub(crate) fn find_resolver(
+        &mut self,
+        packet: &Packet,
+        socket: Option<Socket>,
+        note: Option<&SocketNote>,
+    ) -> u32 {
+        if packet.protocol != protocol::UDP && packet.protocol != protocol::TCP {
+            return 0;
+        }
+        let Some(settings) = self.settings else { return 0 };
+        let wire = resolver(settings, &packet.destination, packet.destination_port);
+        let found = match (wire, socket) {
+            (Some(entry), _) => Some(entry),
+            (None, Some(socket)) => socket
+                .asked(packet, note)
+                .and_then(|(address, port)| resolver(settings, &address, port)),
+            (None, None) => None,
+        };
+        self.resolver = found.map_or(0, |entry| entry.number) ^ self.nothing;
+        self.resolver
+    }
+
+    /// Whether a packet speaks in the name of a trusted resolver and is not from its socket.
+    #[inline(always)]
+    pub(crate) fn is_forged(&self, packet: &Packet, socket: Option<Socket>) -> bool {
+        if packet.protocol != protocol::UDP && packet.protocol != protocol::TCP {
+            return false;
+        }
+        let (Some(settings), Some(socket)) = (self.settings, socket) else { return false };
+        let Some(entry) = resolver(settings, &packet.source, packet.source_port) else {
+            return false;
+        };
+        socket.is_raw() || entry.cgroup != 0 && !is_below(socket, entry.cgroup)
+    }
+
+    /// The key under which an address is looked up for the sender alone.
+    #[inline(always)]
+    pub(crate) const fn key_here(&self, address: Address) -> AddressKey {
+        AddressKey { namespace: self.namespace, address }
     }
 
     /// Whether a destination is stated to be translated on its way.
@@ -101,9 +155,39 @@ impl<'a> Maps<'a> {
     }
 }
 
+/// A trusted resolver. Without [`flag::RESOLVER_PORTS`] all of them have the usual port.
+#[inline(always)]
+pub(crate) fn resolver<'a>(
+    settings: &Settings,
+    address: &Address,
+    port: u16,
+) -> Option<&'a ResolverEntry> {
+    if port != DNS && !settings.has(flag::RESOLVER_PORTS) {
+        return None;
+    }
+    // SAFETY: the map is not written here.
+    unsafe { RESOLVERS.get_ptr(ResolverKey::new(*address, port))?.as_ref() }
+}
+
+/// Whether a socket was made by a process below a cgroup.
+#[inline(always)]
+fn is_below(socket: Socket, cgroup: u64) -> bool {
+    for level in 1..=MAX_CGROUP_DEPTH {
+        // SAFETY: a full socket.
+        let id = unsafe { bpf_sk_ancestor_cgroup_id(socket.as_ptr().cast(), level as i32) };
+        if id == cgroup {
+            return true;
+        }
+        if id == 0 {
+            break;
+        }
+    }
+    false
+}
+
 /// Two entries, selected by the low bit: a reload never writes the one in use.
 #[inline(always)]
-fn settings_in_force<'a>() -> Option<&'a Settings> {
+pub(crate) fn settings_in_force<'a>() -> Option<&'a Settings> {
     let generation = *GENERATION.get(0)?;
     let settings = SETTINGS.get(generation as u32 & (BANKS - 1))?;
     if generation == 0 || settings.generation != generation { None } else { Some(settings) }
@@ -112,7 +196,7 @@ fn settings_in_force<'a>() -> Option<&'a Settings> {
 /// Maps that no program looks into would not be loaded; the folder of pins needs them.
 #[inline(always)]
 fn keep_for_readers() {
-    core::hint::black_box((&raw const NAME_TEXT, &raw const DOCUMENT, &raw const HEARTBEAT));
+    core::hint::black_box((&raw const DOCUMENT, &raw const HEARTBEAT));
 }
 
 impl Tables for Maps<'_> {
@@ -122,15 +206,19 @@ impl Tables for Maps<'_> {
     }
 
     #[inline(always)]
-    fn learned(&self, address: &Address) -> Option<&AddressEntry> {
-        // SAFETY: entries are freed by RCU after the program ends (BPF_F_NO_PREALLOC), and the
-        // map is not written here.
-        unsafe { ADDRS.get(address) }
+    fn learned(&self, address: &Address) -> [Option<&AddressEntry>; 2] {
+        let everywhere = learned::entry(&AddressKey::everywhere(*address));
+        let here = match self.namespace {
+            0 => None,
+            _ => learned::entry(&self.key_here(*address)),
+        };
+        [everywhere, here]
     }
 
     #[inline(always)]
     fn host(&self, address: &Address) -> Option<&RuleMask> {
-        // SAFETY: as `learned`.
+        // SAFETY: entries are freed by RCU after the program ends (BPF_F_NO_PREALLOC), and the
+        // map is not written here.
         unsafe { HOSTS.get(address) }
     }
 
@@ -162,7 +250,7 @@ impl Tables for Maps<'_> {
             if id == 0 {
                 break;
             }
-            // SAFETY: as `learned`.
+            // SAFETY: as `host`.
             if let Some(mask) = unsafe { WORKLOADS.get(id) } {
                 rules.unite(mask);
             }
@@ -172,6 +260,16 @@ impl Tables for Maps<'_> {
     #[inline(always)]
     fn is_resolver(&self, address: &Address, port: u16) -> bool {
         RESOLVERS.get_ptr(ResolverKey::new(*address, port)).is_some()
+    }
+
+    #[inline(always)]
+    fn nothing(&self) -> u32 {
+        self.nothing
+    }
+
+    #[inline(always)]
+    fn has_asked_resolver(&self) -> bool {
+        self.resolver != 0
     }
 
     #[inline(always)]

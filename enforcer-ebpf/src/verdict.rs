@@ -21,3 +21,13 @@ pub(crate) const fn sock_addr(verdict: Verdict) -> i32 {
         Verdict::Deny => 0,
     }
 }
+
+/// `cgroup_sock`: 1 makes the socket, 0 gives the caller EPERM
+/// (kernel/bpf/cgroup.c, `__cgroup_bpf_run_filter_sk`).
+#[inline(always)]
+pub(crate) const fn sock(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Allow => 1,
+        Verdict::Deny => 0,
+    }
+}

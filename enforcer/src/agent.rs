@@ -10,6 +10,7 @@
 //! fit to stay, and nothing here is on the way of a packet.
 
 mod enforcement;
+mod handover;
 mod policy_file;
 mod report;
 mod serve;
@@ -33,6 +34,7 @@ use tokio::{
 pub use self::policy_file::{PolicyFile, PolicyFileError};
 use self::{
     enforcement::{Enforcement, Prepared},
+    handover::{Asked as AskedQuestion, Questions},
     report::Circumstances,
     watch::Watch,
     workloads::Workloads,
@@ -90,6 +92,8 @@ struct Agent {
     servers: Servers,
     resolver: Resolver,
     answers: mpsc::Receiver<Resolution>,
+    /// Questions that the kernel hands over.
+    questions: Questions,
     health: latest::Sender<Health>,
     started: Instant,
 }
@@ -136,8 +140,24 @@ impl Agent {
         // Who asks while the agent starts is told that it does.
         serve::spawn(listener, options.bpffs.clone(), healthy);
         let started = Instant::now();
-        let mut agent =
-            Self { enforcement, circumstances, servers, resolver, answers, health, started };
+        let questions = match enforcement.datapath.handover().context("open the ring of questions")
+        {
+            Ok(ring) => Questions::new(ring),
+            Err(error) => {
+                enforcement.datapath.discard();
+                return Err(error);
+            }
+        };
+        let mut agent = Self {
+            enforcement,
+            circumstances,
+            servers,
+            resolver,
+            answers,
+            questions,
+            health,
+            started,
+        };
         if let Err(error) = agent.become_ready(options.ready_timeout).await {
             agent.enforcement.datapath.discard();
             return Err(error);
@@ -208,6 +228,7 @@ impl Agent {
                 _ = sweep.tick() => self.log_failure("sweep", |agent| {
                     agent.enforcement.remove_expired(BootTime::now())
                 }),
+                asked = self.questions.next() => self.answer(&asked),
                 answer = self.answers.recv() => {
                     let first = answer.context("the resolver ended")?;
                     self.log_failure("take an answer", |agent| agent.take(&first));
@@ -233,9 +254,22 @@ impl Agent {
         Ok(())
     }
 
+    /// Asks what the kernel could not learn by itself.
+    fn answer(&mut self, asked: &AskedQuestion) {
+        let Some(server) = self.enforcement.datapath.resolver(asked.resolver) else { return };
+        if !self.enforcement.is_wanted(&asked.name) {
+            return;
+        }
+        tracing::debug!(name = %asked.name, why = asked.why.as_str(), "asking for the kernel");
+        if !self.resolver.ask(server, &asked.name) {
+            tracing::warn!(name = %asked.name, "too many questions at once; this one is not asked");
+        }
+    }
+
     fn tick(&mut self) -> anyhow::Result<()> {
         self.refresh_servers();
         self.beat()?;
+        self.enforcement.refresh_special()?;
         self.enforcement.refresh_workloads()
     }
 

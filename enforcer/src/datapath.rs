@@ -13,9 +13,11 @@
 
 pub mod attach;
 pub mod document;
+pub mod handover;
 pub mod learned;
 mod load;
 mod maps;
+mod names;
 pub mod pin;
 pub mod preflight;
 mod probe;
@@ -95,6 +97,15 @@ pub enum DatapathError {
         program: &'static str,
         /// To what.
         cgroup: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A program that the agent runs.
+    #[error("run program {program}")]
+    Run {
+        /// Which program.
+        program: &'static str,
         /// Why.
         #[source]
         source: Box<aya::programs::ProgramError>,

@@ -203,6 +203,16 @@ pub struct DnsSettings {
     pub nat64: Vec<IpNet>,
 }
 
+impl DnsSettings {
+    /// The prefixes of `nat64`, with their lengths in bits.
+    pub fn nat64_prefixes(&self) -> impl Iterator<Item = ([u8; 16], u8)> {
+        self.nat64.iter().filter_map(|prefix| match prefix {
+            IpNet::V6(prefix) => Some((prefix.network().octets(), prefix.prefix_len())),
+            IpNet::V4(_) => None,
+        })
+    }
+}
+
 /// One trusted resolver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolverSpec {

@@ -25,9 +25,10 @@ use std::{
     time::Duration,
 };
 
-use enforcer_common::special::Special;
-use tokio::sync::{mpsc, watch};
+use enforcer_common::special::{Special, classify};
+use tokio::sync::{Semaphore, mpsc, watch};
 
+use self::lookup::Lookup as _;
 pub use self::servers::{Servers, ServersError, servers};
 use crate::{fqdn::DomainName, policy::DnsSettings};
 
@@ -89,7 +90,13 @@ struct Task {
 pub struct Resolver {
     task: watch::Sender<Task>,
     progress: Arc<watch::Sender<Progress>>,
+    found: mpsc::Sender<Resolution>,
+    /// Room for questions that the kernel handed over.
+    room: Arc<Semaphore>,
 }
+
+/// Handed-over questions that are asked at once; each is two lookups.
+const MAX_ASKED: usize = 64;
 
 impl Resolver {
     /// Starts one, with no names.
@@ -101,8 +108,30 @@ impl Resolver {
         let (task, tasks) = watch::channel(Task { names: BTreeSet::new(), settings, servers });
         let progress = Arc::new(watch::Sender::new(Progress::default()));
         let told = Arc::clone(&progress);
-        drop(tokio::spawn(driver::drive(tasks, found, told, lookup::Network)));
-        Self { task, progress }
+        drop(tokio::spawn(driver::drive(tasks, found.clone(), told, lookup::Network)));
+        Self { task, progress, found, room: Arc::new(Semaphore::new(MAX_ASKED)) }
+    }
+
+    /// Asks one server for both families of a name, now and once; what it says comes with the
+    /// other answers. `false` where too many such questions are open.
+    pub fn ask(&self, server: SocketAddr, name: &DomainName) -> bool {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else { return false };
+        let (found, name) = (self.found.clone(), name.clone());
+        let settings = self.task.borrow().settings.clone();
+        drop(tokio::spawn(async move {
+            for family in lookup::Family::BOTH {
+                let answer = lookup::Network.lookup(server, &name, family).await;
+                let Ok(answer) = answer else { continue };
+                let lifetime = lifetime(answer.ttl, &settings);
+                let addresses = answer.addresses.into_iter().map(|address| (address, lifetime));
+                let resolution = resolution(name.clone(), addresses, &settings);
+                if found.send(resolution).await.is_err() {
+                    break;
+                }
+            }
+            drop(room);
+        }));
+        true
     }
 
     /// Replaces what is to be resolved; what is known of a name that stays is kept.
@@ -124,6 +153,25 @@ impl Resolver {
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
     }
+}
+
+/// What is found out about addresses: what each of them may do.
+fn resolution(
+    name: DomainName,
+    addresses: impl IntoIterator<Item = (IpAddr, Duration)>,
+    settings: &DnsSettings,
+) -> Resolution {
+    let nat64: Vec<_> = settings.nat64_prefixes().collect();
+    let addresses = addresses.into_iter().map(|(address, lifetime)| ResolvedAddress {
+        address,
+        lifetime,
+        special: match address {
+            // An AAAA that holds an IPv4-mapped address is refused, not translated.
+            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Special::Never,
+            IpAddr::V4(_) | IpAddr::V6(_) => classify(&address.into(), &nat64),
+        },
+    });
+    Resolution { name, addresses: addresses.collect() }
 }
 
 /// How long an address counts: the record's time to live between the floor and the ceiling. A

@@ -13,6 +13,7 @@ pub mod text;
 
 use std::collections::BTreeMap;
 
+use enforcer_common::dns::Learning;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 
@@ -109,9 +110,6 @@ pub struct Rule {
     pub line: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// Patterns that match nothing until the kernel learns names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub waiting: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -143,6 +141,10 @@ pub struct Dns {
     pub answers: u64,
     pub learned: u64,
     pub ignored: BTreeMap<String, u64>,
+    /// Questions to trusted resolvers that the kernel noted.
+    pub asked: u64,
+    /// Questions that the kernel handed to the agent.
+    pub handed_over: u64,
     pub names: usize,
     pub resolved: usize,
     pub stale: usize,
@@ -295,7 +297,6 @@ fn rules(reading: &Reading, wall: Timestamp) -> Vec<Rule> {
         ports: rule.ports.clone(),
         line: rule.line,
         preset: rule.preset.clone(),
-        waiting: rule.waiting.clone(),
     });
     rules.collect()
 }
@@ -342,14 +343,24 @@ fn drops(reading: &Reading) -> Vec<Drop> {
 fn dns(reading: &Reading) -> Dns {
     let resolution = &reading.document.resolution;
     let live = reading.addresses.iter().filter(|entry| entry.expires_ns > reading.now_ns);
+    let learning = || reading.learning.iter().map(|(learning, count)| (*learning, *count));
+    let answers = learning().filter(|(learning, _)| learning.is_of_answer());
+    let answers: u64 = answers.map(|(_, count)| count).sum();
+    let learned = reading.learning.get(&Learning::Address).copied().unwrap_or(0);
+    let mut ignored = resolution.ignored.clone();
+    for (learning, count) in learning().filter(|(one, count)| one.is_ignored() && *count > 0) {
+        *ignored.entry(learning.as_str().to_owned()).or_default() += count;
+    }
     let unresolved = resolution.unresolved.iter().map(|unresolved| Unresolved {
         name: unresolved.name.clone(),
         reason: unresolved.reason.clone(),
     });
     Dns {
-        answers: resolution.answers,
-        learned: resolution.learned,
-        ignored: resolution.ignored.clone(),
+        answers: resolution.answers + answers,
+        learned: resolution.learned + learned,
+        ignored,
+        asked: reading.learning.get(&Learning::Asked).copied().unwrap_or(0),
+        handed_over: reading.learning.get(&Learning::HandedOver).copied().unwrap_or(0),
         names: resolution.names,
         resolved: resolution.resolved,
         stale: resolution.stale,

@@ -11,6 +11,8 @@ mod enforce;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod learning;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod names;

@@ -46,7 +46,8 @@ fn adds_addresses_of_a_pool_that_rotates_and_keeps_the_old() {
     let server =
         serve(&rig, Zone::new().with("web.test", [ip("198.18.0.1")]).with_ttl("web.test", 1));
     let _peer = Peer::tcp(&rig.world, 443).unwrap();
-    let settings = format!("virtualRanges: []\ndns: {{resolvers: [{RESOLVER}], minTtl: 6s}}");
+    let settings =
+        format!("virtualRanges: []\ndns: {{resolvers: [{RESOLVER}], minTtl: 6s, grace: 1s}}");
     let _agent = rig.agent(&policy(&settings, &[WEB])).unwrap();
     assert!(probe(&rig, &Probe::tcp(ip("198.18.0.2"), 443)).is_refused_at_once());
 

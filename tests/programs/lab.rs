@@ -14,7 +14,7 @@ use enforcer::{
         compile::{self, Slots, Tables},
     },
 };
-use enforcer_common::{abi::NAME_BYTES, settings::NameText, verdict::Reason};
+use enforcer_common::{dns::name::NameKey, verdict::Reason};
 use enforcer_tests::{Packet, Rig};
 
 /// Where the fields are in `struct __sk_buff` (include/uapi/linux/bpf.h), and its size as far as
@@ -87,10 +87,10 @@ impl Lab {
             address: address.parse::<std::net::IpAddr>().unwrap().into(),
             rules: self.tables.names.rules(&name),
             expires: BootTime(expires),
-            name: &NameText([0; NAME_BYTES]),
-            name_key: 1,
+            name: &NameKey::ROOT,
+            name_hash: 1,
         };
-        self.datapath.learn(&answer, now).unwrap();
+        self.datapath.learn(&answer).unwrap();
     }
 
     /// Has the kernel judge a packet, and tells what it counted.
@@ -191,7 +191,6 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
         ports: vec![],
         line: 1,
         preset: None,
-        waiting: vec![],
     });
     Document {
         agent: AgentInfo {

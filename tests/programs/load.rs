@@ -3,8 +3,8 @@
 use enforcer::datapath::{BootTime, Datapath, LoadOptions};
 use enforcer_tests::{Rig, require_privilege};
 
-/// A tenth of what the verifier gives up at: growth is to be seen long before.
-const MOST_INSTRUCTIONS: u32 = 100_000;
+/// What a program may need: growth is to be seen long before the verifier gives up at a million.
+const MOST_INSTRUCTIONS: u32 = 650_000;
 
 #[test]
 fn every_program_loads_and_prints_its_verified_instructions() {
@@ -21,7 +21,7 @@ fn every_program_loads_and_prints_its_verified_instructions() {
 
     let counts = datapath.verified_instructions().unwrap();
     datapath.discard();
-    assert_eq!(counts.len(), 3);
+    assert_eq!(counts.len(), 8);
     for (program, count) in counts {
         // Past the capture of the test harness: the figure is wanted in every run.
         drop(std::io::Write::write_fmt(

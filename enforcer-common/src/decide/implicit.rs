@@ -56,8 +56,9 @@ pub(super) fn accepts(
                 return Some(Implicit::Dhcp);
             }
             let port = packet.destination_port;
-            is_dns(tables, settings, &packet.destination, packet.protocol, port)
-                .then_some(Implicit::Dns)
+            let is_dns = is_dns(tables, settings, &packet.destination, packet.protocol, port)
+                || tables.has_asked_resolver();
+            is_dns.then_some(Implicit::Dns)
         }
         _ => None,
     }

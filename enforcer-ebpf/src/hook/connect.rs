@@ -24,7 +24,7 @@ use enforcer_common::{
 
 use crate::{
     count::{self, Amount},
-    evidence,
+    evidence, socket,
     tables::Maps,
     verdict,
 };
@@ -38,13 +38,25 @@ const IPPROTO_MPTCP: u32 = 262;
 
 #[inline(always)]
 pub(crate) fn judge_v4(ctx: &SockAddrContext) -> i32 {
-    // SAFETY: the kernel hands the program a valid context.
-    let address = unsafe { (*ctx.sock_addr).user_ip4 };
-    judge(ctx, Address::from_v4(address.to_ne_bytes()))
+    judge(ctx, destination_v4(ctx))
 }
 
 #[inline(always)]
 pub(crate) fn judge_v6(ctx: &SockAddrContext) -> i32 {
+    judge(ctx, destination_v6(ctx))
+}
+
+/// The IPv4 address that a call names.
+#[inline(always)]
+pub(super) fn destination_v4(ctx: &SockAddrContext) -> Address {
+    // SAFETY: the kernel hands the program a valid context.
+    let address = unsafe { (*ctx.sock_addr).user_ip4 };
+    Address::from_v4(address.to_ne_bytes())
+}
+
+/// The IPv6 address that a call names.
+#[inline(always)]
+pub(super) fn destination_v6(ctx: &SockAddrContext) -> Address {
     // SAFETY: the kernel hands the program a valid context.
     let first = unsafe { (*ctx.sock_addr).user_ip6[0] };
     // SAFETY: as above.
@@ -53,26 +65,31 @@ pub(crate) fn judge_v6(ctx: &SockAddrContext) -> i32 {
     let third = unsafe { (*ctx.sock_addr).user_ip6[2] };
     // SAFETY: as above.
     let fourth = unsafe { (*ctx.sock_addr).user_ip6[3] };
-    judge(ctx, Address::from_words([first, second, third, fourth]))
+    Address::from_words([first, second, third, fourth])
+}
+
+/// The port that a call names, in network order.
+#[inline(always)]
+pub(super) fn port_be(ctx: &SockAddrContext) -> [u8; 2] {
+    // SAFETY: the kernel hands the program a valid context.
+    (unsafe { (*ctx.sock_addr).user_port } as u16).to_ne_bytes()
 }
 
 #[inline(always)]
 fn judge(ctx: &SockAddrContext, destination: Address) -> i32 {
+    let port_be = port_be(ctx);
+    let namespace = socket::note_asked(ctx, destination, port_be);
     if !is_tcp(ctx) {
-        return verdict::sock_addr(Verdict::Allow);
-    }
-    // SAFETY: the kernel hands the program a valid context.
-    let port_be = (unsafe { (*ctx.sock_addr).user_port } as u16).to_ne_bytes();
-    let key = evidence::key_of_connect(ctx, destination, port_be);
-    evidence::note_asked(ctx, &key);
-
-    let maps = Maps::of_connect();
-    let Some(settings) = maps.settings() else { return verdict::sock_addr(Verdict::Allow) };
-    if settings.has(flag::AUDIT) {
         return verdict::sock_addr(Verdict::Allow);
     }
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let maps = Maps::of_call(namespace, now_ns);
+    let key = evidence::key(namespace, destination, port_be);
+    let Some(settings) = maps.settings() else { return verdict::sock_addr(Verdict::Allow) };
+    if settings.has(flag::AUDIT) {
+        return verdict::sock_addr(Verdict::Allow);
+    }
     let is_untranslated = settings.has(flag::VIRTUAL_STATED) && !maps.is_virtual(&destination);
     if !is_untranslated && !evidence::was_refused(settings, &key, now_ns) {
         return verdict::sock_addr(Verdict::Allow);

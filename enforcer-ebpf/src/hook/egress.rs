@@ -4,30 +4,65 @@ use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContex
 use enforcer_common::{
     decide::{Decision, Tables as _, decide},
     fragment::{FragmentEntry, LIFETIME_NS},
+    learned::AddressKey,
     packet::{Bytes as _, Packet, Piece, ethertype, protocol},
     settings::{Settings, flag},
-    verdict::Verdict,
+    socket::SocketNote,
+    verdict::{Reason, Verdict},
 };
 
 use crate::{
+    ask::{self, Asked},
     count::{self, Amount},
-    evidence,
-    packet::Buffer,
+    evidence, learned,
+    packet::{Buffer, forget},
+    socket::Socket,
     tables::Maps,
     verdict,
 };
 
 #[inline(always)]
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
+    let mut asked = Asked::NOTHING;
+    let code = judge_packet(ctx, &mut asked);
+    if asked.resolver == 0 {
+        return code;
+    }
+    ask::note(ctx, &asked);
+    verdict::cgroup_skb(Verdict::Allow)
+}
+
+/// Judges a packet; one that passes and is for a trusted resolver is written to `asked`.
+#[inline(never)]
+fn judge_packet(ctx: &SkBuffContext, asked: &mut Asked) -> i32 {
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     let buffer = Buffer::new(ctx, now_ns);
-    let maps = Maps::of_packet(ctx);
+    let socket = Socket::of_packet(ctx);
+    let note = socket.and_then(Socket::note);
+    let note = note.as_ref();
+    let mut maps = Maps::of_packet(ctx, note, buffer.nothing());
+    let is_audit = maps.settings().is_some_and(|settings| settings.has(flag::AUDIT));
     let decision = match Packet::parse(&buffer) {
+        Ok(packet) if maps.is_forged(&packet, socket) => Decision::drop(Reason::ForgedResolver),
         Ok(packet) => {
+            let resolver = maps.find_resolver(&packet, socket, note);
             let decision = decide(&maps, &packet, buffer.is_loopback(), now_ns);
             if let Some(settings) = maps.settings() {
-                follow_up(ctx, &maps, settings, &packet, &decision, now_ns);
+                follow_up(&maps, settings, note, &packet, &decision, buffer, now_ns);
+            }
+            let is_passing = decision.verdict == Verdict::Allow || is_audit;
+            if resolver != 0 && is_passing && packet.piece != Piece::LATER {
+                let forget = |value| forget(value, buffer.nothing());
+                *asked = Asked {
+                    now_ns,
+                    resolver: forget(resolver),
+                    transport: forget(packet.transport),
+                    length: forget(packet.length),
+                    is_tcp: forget(u32::from(packet.protocol == protocol::TCP)),
+                    is_loopback: forget(u32::from(buffer.is_loopback())),
+                    nothing: buffer.nothing(),
+                };
             }
             decision
         }
@@ -35,21 +70,18 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     };
     let amount = Amount { packets: buffer.packets(), bytes: u64::from(buffer.length()), now_ns };
     count::decision(&decision, buffer.ethertype() == ethertype::IPV6, &amount);
-
-    if maps.settings().is_some_and(|settings| settings.has(flag::AUDIT)) {
-        return verdict::cgroup_skb(Verdict::Allow);
-    }
-    verdict::cgroup_skb(decision.verdict)
+    verdict::cgroup_skb(if is_audit { Verdict::Allow } else { decision.verdict })
 }
 
 /// What later packets and calls need to know of this one.
 #[inline(always)]
 fn follow_up(
-    ctx: &SkBuffContext,
     maps: &Maps<'_>,
     settings: &Settings,
+    note: Option<&SocketNote>,
     packet: &Packet,
     decision: &Decision,
+    buffer: Buffer<'_>,
     now_ns: u64,
 ) {
     match decision.verdict {
@@ -63,8 +95,16 @@ fn follow_up(
             maps.remember_fragment(&packet.fragment_key(), &entry);
         }
         Verdict::Deny if packet.protocol == protocol::TCP => {
-            evidence::note_refused(ctx, settings, packet, now_ns);
+            evidence::note_refused(note, settings, packet, now_ns);
         }
         Verdict::Allow | Verdict::Deny => {}
+    }
+    if decision.verdict == Verdict::Allow && decision.reason == Reason::Rule {
+        let packets = buffer.packets();
+        learned::note_use(&AddressKey::everywhere(packet.destination), packets, now_ns);
+        let here = maps.key_here(packet.destination);
+        if here.namespace != 0 {
+            learned::note_use(&here, packets, now_ns);
+        }
     }
 }

@@ -7,13 +7,17 @@ use std::{
 };
 
 use anyhow::Context as _;
-use enforcer_common::{rule_mask::RuleMask, settings::NameText, special::Special};
+use enforcer_common::{
+    dns::question::name_hash,
+    rule_mask::RuleMask,
+    special::{Special, kind},
+};
 
 use super::{policy_file::PolicyFile, workloads::Workloads};
 use crate::{
     datapath::{BootTime, Datapath, Learned, learned::Answer},
     fqdn::DomainName,
-    policy::compile::{self, Slots, Tables},
+    policy::compile::{self, Prefix, Slots, Tables, name_key},
     resolver::{Resolution, ResolvedAddress},
 };
 
@@ -94,7 +98,7 @@ impl Enforcement {
                 return Err(error.into());
             }
         }
-        Ok(Self {
+        let mut enforcement = Self {
             datapath,
             file,
             tables,
@@ -102,7 +106,12 @@ impl Enforcement {
             slots,
             workloads,
             answers: BTreeMap::new(),
-        })
+        };
+        if let Err(error) = enforcement.refresh_special() {
+            enforcement.datapath.discard();
+            return Err(error);
+        }
+        Ok(enforcement)
     }
 
     /// Compiles a policy against the slots in use; nothing changes yet.
@@ -123,7 +132,7 @@ impl Enforcement {
         self.forget_expired(now);
         let workloads = self.workloads.rules(&tables.workloads);
         let applied = self
-            .announce(&tables, now)
+            .announce(&tables)
             .and_then(|()| self.datapath.apply(&tables, &workloads).context("apply the policy"));
         let generation = match applied {
             Ok(generation) => generation,
@@ -136,17 +145,18 @@ impl Enforcement {
         };
         self.answers.retain(|name, _| !tables.names.rules(name).is_empty());
         (self.file, self.tables, self.slots) = (file, tables, slots);
+        self.refresh_special()?;
         Ok(generation)
     }
 
     /// Adds the rules to come to the addresses of the names that are known.
-    fn announce(&mut self, tables: &Tables, now: BootTime) -> anyhow::Result<()> {
+    fn announce(&mut self, tables: &Tables) -> anyhow::Result<()> {
         for (name, addresses) in &self.answers {
             let rules = tables.names.rules(name);
             for (address, known) in addresses {
                 let rules = accepted(rules, tables, known.special);
                 let answer = Named { name, address: *address, rules, expires: known.expires };
-                write(&mut self.datapath, &mut self.learning, &answer, now)?;
+                write(&mut self.datapath, &mut self.learning, &answer)?;
             }
         }
         Ok(())
@@ -180,9 +190,23 @@ impl Enforcement {
                 continue;
             }
             let answer = Named { name, address: *address, rules: accepted, expires };
-            write(&mut self.datapath, &mut self.learning, &answer, now)?;
+            write(&mut self.datapath, &mut self.learning, &answer)?;
         }
         Ok(())
+    }
+
+    /// Brings the ranges up to date that no answer opens: the policy's, and this node's addresses.
+    pub(super) fn refresh_special(&mut self) -> anyhow::Result<()> {
+        let mut ranges = self.tables.special.clone();
+        for address in own_addresses() {
+            ranges.insert(Prefix { address: address.into(), bits: 128 }, kind::NEVER);
+        }
+        self.datapath.set_special(&ranges).context("bring special addresses up to date")
+    }
+
+    /// The name of a question that the kernel handed over, where a rule is for it.
+    pub(super) fn is_wanted(&self, name: &DomainName) -> bool {
+        !self.tables.names.rules(name).is_empty()
     }
 
     /// Brings the cgroups that exist up to date.
@@ -197,7 +221,9 @@ impl Enforcement {
     /// Housekeeping; no verdict depends on it.
     pub(super) fn remove_expired(&mut self, now: BootTime) -> anyhow::Result<()> {
         self.forget_expired(now);
-        let removed = self.datapath.remove_expired(now).context("remove expired addresses")?;
+        let is_urgent = self.learning.is_full;
+        let removed =
+            self.datapath.remove_expired(now, is_urgent).context("remove expired addresses")?;
         if removed > 0 {
             self.learning.is_full = false;
             tracing::debug!(removed, "removed expired addresses");
@@ -228,16 +254,15 @@ fn write(
     datapath: &mut Datapath,
     learning: &mut Learning,
     named: &Named<'_>,
-    now: BootTime,
 ) -> anyhow::Result<()> {
     let Named { name, address, rules, expires } = *named;
     if rules.is_empty() {
         return Ok(());
     }
-    let text = wire(name);
-    let answer =
-        Answer { address: address.into(), rules, expires, name: &text, name_key: key(name) };
-    match datapath.learn(&answer, now).with_context(|| format!("learn an address of {name}"))? {
+    let key = name_key(name);
+    let name_hash = name_hash(wire(name));
+    let answer = Answer { address: address.into(), rules, expires, name: &key, name_hash };
+    match datapath.learn(&answer).with_context(|| format!("learn an address of {name}"))? {
         Learned::Written => learning.learned += 1,
         Learned::Full => {
             *learning.ignored.entry("map-full").or_default() += 1;
@@ -254,25 +279,24 @@ fn write(
 }
 
 /// The name in wire format (RFC 1035, 3.1).
-fn wire(name: &DomainName) -> NameText {
-    let mut text = NameText([0; enforcer_common::abi::NAME_BYTES]);
-    let bytes = name.as_str().split('.').flat_map(|label| {
+fn wire(name: &DomainName) -> impl Iterator<Item = u8> {
+    let labels = name.labels().flat_map(|label| {
         // A label has at most 63 bytes.
         let length = u8::try_from(label.len()).unwrap_or(u8::MAX);
         std::iter::once(length).chain(label.bytes())
     });
-    for (to, from) in text.0.iter_mut().zip(bytes) {
-        *to = from;
-    }
-    text
+    labels.chain(std::iter::once(0))
 }
 
-/// The name's key among the names: only readers use it, a collision shows one name for another.
-fn key(name: &DomainName) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    name.as_str().hash(&mut hasher);
-    hasher.finish()
+/// The addresses of this node's interfaces, in the agent's network namespace.
+fn own_addresses() -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    let addresses = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    });
+    addresses.collect()
 }
 
 /// Whether an address is one of this node's: only those can be bound to.

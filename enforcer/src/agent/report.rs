@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::enforcement::Enforcement;
 use crate::{
     datapath::document::{AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved},
-    policy::{Endpoint, PortSpec, Rule, WorkloadSelector},
+    policy::{PortSpec, Rule, WorkloadSelector},
     resolver::Progress,
 };
 
@@ -68,7 +68,7 @@ pub(super) fn document(
 /// What is told of a policy whose rules do not fit: their names and counts, not where to.
 pub(super) fn without_details(mut document: Document) -> Document {
     for rule in &mut document.rules {
-        (rule.to, rule.from, rule.ports, rule.waiting) = Default::default();
+        (rule.to, rule.from, rule.ports) = Default::default();
     }
     document
 }
@@ -85,12 +85,6 @@ fn rule_info(rule: &Rule, slot: u16) -> RuleInfo {
         ports: shown(&mut rule.ports.iter().map(PortSpec::to_string)),
         line: rule.origin.line,
         preset: rule.origin.preset.clone(),
-        waiting: shown(&mut rule.to.iter().filter_map(|endpoint| match endpoint {
-            Endpoint::Fqdn { pattern, .. } if pattern.exact().is_none() => {
-                Some(pattern.to_string())
-            }
-            Endpoint::Fqdn { .. } | Endpoint::Cidr { .. } => None,
-        })),
     }
 }
 

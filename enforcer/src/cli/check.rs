@@ -82,9 +82,6 @@ pub fn check(source: &str, path: &str, strict: bool) -> (String, bool) {
     let parsed = policy::parse(source);
     let mut paragraphs: Vec<String> =
         parsed.diagnostics.iter().map(|found| found.render(path, source)).collect();
-    if let Some(policy) = &parsed.policy {
-        paragraphs.extend(learning_note(policy));
-    }
     let (errors, warnings) = (count(&parsed, Severity::Error), count(&parsed, Severity::Warning));
     let is_good = parsed.policy.is_some() && !(strict && warnings > 0);
     let found = format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
@@ -94,34 +91,6 @@ pub fn check(source: &str, path: &str, strict: bool) -> (String, bool) {
         None => format!("{path}: not valid; {found}"),
     });
     (paragraphs.join("\n\n"), is_good)
-}
-
-/// What a rule with wildcards waits for.
-fn learning_note(policy: &Policy) -> Option<String> {
-    let waiting = waiting(policy);
-    let patterns = waiting.iter().map(|rule| rule.patterns.len()).sum::<usize>();
-    let rules: Vec<&str> = waiting.iter().map(|rule| rule.rule).collect();
-    let matches = if patterns == 1 { "matches" } else { "match" };
-    (patterns > 0).then(|| {
-        format!(
-            "note: until names are learned in the kernel, {} {matches} nothing, in: {}",
-            plural(patterns, "pattern"),
-            rules.join(", "),
-        )
-    })
-}
-
-fn waiting(policy: &Policy) -> Vec<Waiting<'_>> {
-    let rules = policy.rules.iter().map(|rule| {
-        let patterns = rule.to.iter().filter_map(|endpoint| match endpoint {
-            Endpoint::Fqdn { pattern, .. } if pattern.exact().is_none() => {
-                Some(pattern.to_string())
-            }
-            Endpoint::Fqdn { .. } | Endpoint::Cidr { .. } => None,
-        });
-        Waiting { rule: &rule.name, patterns: patterns.collect() }
-    });
-    rules.filter(|rule| !rule.patterns.is_empty()).collect()
 }
 
 fn contents(policy: &Policy) -> String {
@@ -149,12 +118,11 @@ fn plural(count: usize, noun: &str) -> String {
 /// The machine-readable form; keys may be added, none is renamed.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+struct Document {
     api_version: &'static str,
     kind: &'static str,
     valid: bool,
     diagnostics: Vec<Finding>,
-    waiting_for_learning: Vec<Waiting<'a>>,
 }
 
 #[derive(Serialize)]
@@ -167,21 +135,13 @@ struct Finding {
     help: String,
 }
 
-/// A rule and its wildcards, which match nothing until names are learned in the kernel.
-#[derive(Serialize)]
-struct Waiting<'a> {
-    rule: &'a str,
-    patterns: Vec<String>,
-}
-
-impl<'a> Document<'a> {
-    fn of(parsed: &'a Parsed) -> Self {
+impl Document {
+    fn of(parsed: &Parsed) -> Self {
         Self {
             api_version: policy::API_VERSION,
             kind: "Check",
             valid: parsed.policy.is_some(),
             diagnostics: parsed.diagnostics.iter().map(Finding::of).collect(),
-            waiting_for_learning: parsed.policy.as_ref().map(waiting).unwrap_or_default(),
         }
     }
 }

@@ -133,6 +133,7 @@ impl Explanation {
 /// What the first packet to an address and port would get.
 fn judge(tables: &impl Tables, address: Address, destination: &Destination, now: u64) -> Decision {
     let packet = Packet {
+        transport: 0,
         source: if address.is_v4() { Address::from_v4([0; 4]) } else { Address::from_v6([0; 16]) },
         destination: address,
         id: 0,

@@ -30,15 +30,23 @@ pub(super) fn run(args: &NamesArgs) -> anyhow::Result<Exit> {
         OutputFormat::Json => output::json(&names)?,
         OutputFormat::Yaml => output::yaml(&names)?,
         OutputFormat::Table | OutputFormat::Wide => {
-            let header: &[&str] = &["ADDRESS", "NAMES", "RULES", "EXPIRES-IN", "PACKETS"];
+            let is_wide = args.output == OutputFormat::Wide;
+            let header: &[&str] =
+                &["ADDRESS", "NAMES", "RULES", "EXPIRES-IN", "PACKETS", "NAMESPACE"];
+            let shown = if is_wide { header.len() } else { header.len() - 1 };
+            let header = header.get(..shown).unwrap_or(header);
             let rows = names.addresses.iter().map(|entry| {
-                vec![
+                let namespace = entry.namespace;
+                let mut row = vec![
                     entry.address.to_string(),
                     entry.names.join(","),
                     entry.rules.join(","),
                     format!("{:.0}s", entry.expires_in),
                     entry.packets.to_string(),
-                ]
+                    namespace.map_or_else(|| "any".to_owned(), |cookie| cookie.to_string()),
+                ];
+                row.truncate(shown);
+                row
             });
             output::columns((!args.no_headers).then_some(header), rows)
         }

@@ -5,7 +5,8 @@ use std::{fs::File, path::Path};
 use aya::{
     Ebpf,
     programs::{
-        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program, ProgramError,
+        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
+        ProgramError,
         links::{FdLink, LinkError},
     },
 };
@@ -13,7 +14,7 @@ use aya::{
 use super::{DatapathError, pin::Instance, preflight::kernel_release};
 
 /// A hook of the cgroup family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Hook {
     /// The program's name in the object.
     pub program: &'static str,
@@ -22,19 +23,39 @@ pub struct Hook {
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Kind {
-    EgressSkb,
-    Connect,
+    Skb(CgroupSkbAttachType),
+    SockAddr,
+    Sock,
 }
 
-/// Every hook, in the order they are attached: the one that enforces comes last, so that its
-/// presence means that all are there.
-pub const HOOKS: [Hook; 3] = [
-    Hook { program: "connect4", name: "cgroup_connect4", kind: Kind::Connect },
-    Hook { program: "connect6", name: "cgroup_connect6", kind: Kind::Connect },
-    Hook { program: "egress_skb", name: "cgroup_egress", kind: Kind::EgressSkb },
+impl Hook {
+    const fn skb(program: &'static str, name: &'static str, to: CgroupSkbAttachType) -> Self {
+        Self { program, name, kind: Kind::Skb(to) }
+    }
+
+    const fn sock_addr(program: &'static str, name: &'static str) -> Self {
+        Self { program, name, kind: Kind::SockAddr }
+    }
+}
+
+/// Every hook, in the order they are attached: sockets are noted before anything is asked of the
+/// notes, answers are learned before a packet is judged by what was learned, and the one that
+/// enforces comes last, so that its presence means that all are there.
+pub const HOOKS: [Hook; 7] = [
+    Hook { program: "sock_create", name: "cgroup_sock_create", kind: Kind::Sock },
+    Hook::sock_addr("sendmsg4", "cgroup_sendmsg4"),
+    Hook::sock_addr("sendmsg6", "cgroup_sendmsg6"),
+    Hook::sock_addr("connect4", "cgroup_connect4"),
+    Hook::sock_addr("connect6", "cgroup_connect6"),
+    Hook::skb("ingress_skb", "cgroup_ingress", CgroupSkbAttachType::Ingress),
+    Hook::skb("egress_skb", "cgroup_egress", CgroupSkbAttachType::Egress),
 ];
+
+/// The program that the agent runs to change what is learned of an address; attached nowhere.
+pub(super) const WRITER: Hook =
+    Hook::skb("write_address", "write_address", CgroupSkbAttachType::Egress);
 
 impl Hook {
     /// Has the kernel verify the program, and pins it.
@@ -46,13 +67,18 @@ impl Hook {
         };
         let path = instance.program(self.program);
         let pinned = match self.kind {
-            Kind::EgressSkb => {
+            Kind::Skb(_) => {
                 let program: &mut CgroupSkb = self.program_of(object)?;
                 program.load().map_err(refused)?;
                 program.pin(path)
             }
-            Kind::Connect => {
+            Kind::SockAddr => {
                 let program: &mut CgroupSockAddr = self.program_of(object)?;
+                program.load().map_err(refused)?;
+                program.pin(path)
+            }
+            Kind::Sock => {
+                let program: &mut CgroupSock = self.program_of(object)?;
                 program.load().map_err(refused)?;
                 program.pin(path)
             }
@@ -79,15 +105,18 @@ impl Hook {
         // A link is "multi" by itself, and the kernel refuses the flag on it.
         let mode = CgroupAttachMode::Single;
         let link: Result<FdLink, LinkError> = match self.kind {
-            Kind::EgressSkb => {
+            Kind::Skb(to) => {
                 let program: &mut CgroupSkb = self.program_of(object)?;
-                let id = program
-                    .attach(&directory, CgroupSkbAttachType::Egress, mode)
-                    .map_err(refused)?;
+                let id = program.attach(&directory, to, mode).map_err(refused)?;
                 program.take_link(id).map_err(refused)?.try_into()
             }
-            Kind::Connect => {
+            Kind::SockAddr => {
                 let program: &mut CgroupSockAddr = self.program_of(object)?;
+                let id = program.attach(&directory, mode).map_err(refused)?;
+                program.take_link(id).map_err(refused)?.try_into()
+            }
+            Kind::Sock => {
+                let program: &mut CgroupSock = self.program_of(object)?;
                 let id = program.attach(&directory, mode).map_err(refused)?;
                 program.take_link(id).map_err(refused)?.try_into()
             }
@@ -103,6 +132,7 @@ impl Hook {
         let info = match object.program(self.program) {
             Some(Program::CgroupSkb(program)) => program.info(),
             Some(Program::CgroupSockAddr(program)) => program.info(),
+            Some(Program::CgroupSock(program)) => program.info(),
             _ => return Err(DatapathError::Missing { what: self.program }),
         };
         let info = info.map_err(|source| DatapathError::Program {
@@ -113,7 +143,7 @@ impl Hook {
         Ok(info.verified_instruction_count().unwrap_or(0))
     }
 
-    fn program_of<'a, P>(&self, object: &'a mut Ebpf) -> Result<&'a mut P, DatapathError>
+    pub(super) fn program_of<'a, P>(&self, object: &'a mut Ebpf) -> Result<&'a mut P, DatapathError>
     where
         &'a mut P: TryFrom<&'a mut Program>,
     {

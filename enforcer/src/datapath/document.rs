@@ -180,12 +180,10 @@ pub struct RuleInfo {
     pub line: u32,
     /// The preset it comes from.
     pub preset: Option<String>,
-    /// Patterns of the rule that match nothing until the kernel learns names.
-    pub waiting: Vec<String>,
 }
 
 impl RuleInfo {
-    /// How many destinations, ports and patterns of a rule are kept in the document.
+    /// How many destinations and ports of a rule are kept in the document.
     pub const SHOWN: usize = 4;
 }
 

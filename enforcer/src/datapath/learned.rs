@@ -1,16 +1,20 @@
-//! Addresses of names in their map: written one by one as they are learned.
+//! Addresses of names in their map. The kernel learns them too, at any moment: whatever the agent
+//! writes it has a kernel program write, under the lock of the entry.
 
 use std::collections::BTreeSet;
 
+use aya::programs::{CgroupSkb, TestRun as _, TestRunOptions};
 use enforcer_common::{
     abi::map,
     address::Address,
+    dns::name::NameKey,
+    learned::{AddressEntry, AddressKey, AddressWrite, written},
     rule_mask::RuleMask,
-    settings::{AddressEntry, NameText},
 };
 
 use super::{
     BootTime, Datapath, DatapathError, Learned,
+    attach::WRITER,
     maps::{found, is_full, removed},
 };
 
@@ -23,34 +27,35 @@ pub struct Answer<'a> {
     pub rules: RuleMask,
     /// When it stops counting.
     pub expires: BootTime,
-    /// The name, in wire format, lower case.
-    pub name: &'a NameText,
+    /// The name.
+    pub name: &'a NameKey,
     /// The name's key among the names.
-    pub name_key: u64,
+    pub name_hash: u64,
 }
 
+/// How long an expired entry stays: whoever learns the address again meanwhile finds it, so that
+/// the two hardly ever meet in the moment of the removal.
+const KEPT_NS: u64 = 600_000_000_000;
+
+/// A header that a frame has to begin with; the program does not see it.
+const FRAME_HEADER_BYTES: usize = 14;
+
 impl Datapath {
-    /// Writes an address of a name. An entry that has expired is replaced, a live one gains rules
-    /// and time and never loses any.
-    pub fn learn(&mut self, answer: &Answer<'_>, now: BootTime) -> Result<Learned, DatapathError> {
-        let old = found(self.maps.addrs.get(&answer.address, 0), map::ADDRS)?;
-        let mut entry = AddressEntry {
-            rules: answer.rules,
+    /// Writes an address of a name, for every network namespace. An entry that has expired is
+    /// replaced, a live one gains rules and time and never loses any.
+    pub fn learn(&mut self, answer: &Answer<'_>) -> Result<Learned, DatapathError> {
+        let write = AddressWrite {
+            key: AddressKey::everywhere(answer.address),
             expires_ns: answer.expires.0,
-            name: answer.name_key,
-            packets: 0,
+            name: answer.name_hash,
+            add: answer.rules,
+            remove: RuleMask::EMPTY,
         };
-        if let Some(old) = old.filter(|old| old.expires_ns > now.0) {
-            entry.rules.unite(&old.rules);
-            entry.expires_ns = entry.expires_ns.max(old.expires_ns);
-            entry.packets = old.packets;
+        if self.write_address(&write)? == Learned::Full {
+            return Ok(Learned::Full);
         }
-        match self.maps.addrs.insert(answer.address, entry, 0) {
-            Ok(()) => {}
-            Err(error) if is_full(&error) => return Ok(Learned::Full),
-            Err(error) => return Err(DatapathError::map("write", map::ADDRS)(error)),
-        }
-        if let Err(error) = self.maps.name_text.insert(answer.name_key, answer.name, 0)
+        if found(self.maps.name_text.get(&answer.name_hash, 0), map::NAME_TEXT)?.is_none()
+            && let Err(error) = self.maps.name_text.insert(answer.name_hash, answer.name, 0)
             && !is_full(&error)
         {
             return Err(DatapathError::map("write", map::NAME_TEXT)(error));
@@ -58,25 +63,60 @@ impl Datapath {
         Ok(Learned::Written)
     }
 
-    /// Removes addresses that expired before `now`, and says how many. No verdict depends on it.
-    pub fn remove_expired(&mut self, now: BootTime) -> Result<usize, DatapathError> {
+    /// Has the kernel change an entry.
+    fn write_address(&mut self, write: &AddressWrite) -> Result<Learned, DatapathError> {
+        let mut frame = vec![0; FRAME_HEADER_BYTES];
+        frame.extend(write.bytes());
+        let program: &mut CgroupSkb = WRITER.program_of(&mut self.object)?;
+        let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::default() };
+        let result = program.test_run(options).map_err(|source| DatapathError::Run {
+            program: WRITER.program,
+            source: Box::new(source),
+        })?;
+        match result.return_value {
+            written::DONE => Ok(Learned::Written),
+            written::FULL => Ok(Learned::Full),
+            _ => Err(DatapathError::Missing { what: "writer of this layout" }),
+        }
+    }
+
+    /// Removes addresses that expired long before `now`, and says how many. No verdict depends on
+    /// it.
+    pub fn remove_expired(
+        &mut self,
+        now: BootTime,
+        is_urgent: bool,
+    ) -> Result<usize, DatapathError> {
+        let kept = if is_urgent { 0 } else { KEPT_NS };
+        let grace = self.applied.grace_ns;
+        let is_over = |entry: &AddressEntry| {
+            !entry.is_live(now.0, grace) && entry.expires_ns.saturating_add(kept) <= now.0
+        };
         let mut expired = Vec::new();
-        let mut live_names = BTreeSet::new();
+        let mut named = BTreeSet::new();
         for entry in &self.maps.addrs {
-            let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
-            if entry.expires_ns <= now.0 {
-                expired.push(address);
+            let (key, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            if is_over(&entry) {
+                expired.push(key);
             } else {
-                live_names.insert(entry.name);
+                named.insert(entry.name);
             }
         }
-        for address in &expired {
-            removed(self.maps.addrs.remove(address), map::ADDRS)?;
+        let mut count = 0;
+        for key in &expired {
+            // It may have been learned again meanwhile.
+            let entry = found(self.maps.addrs.get(key, 0), map::ADDRS)?;
+            if entry.as_ref().is_some_and(is_over) {
+                removed(self.maps.addrs.remove(key), map::ADDRS)?;
+                count += 1;
+            } else if let Some(entry) = entry {
+                named.insert(entry.name);
+            }
         }
-        if !expired.is_empty() {
-            self.remove_unused_names(&live_names)?;
+        if count > 0 {
+            self.remove_unused_names(&named)?;
         }
-        Ok(expired.len())
+        Ok(count)
     }
 
     fn remove_unused_names(&mut self, live: &BTreeSet<u64>) -> Result<(), DatapathError> {
@@ -95,22 +135,19 @@ impl Datapath {
         if freed.is_empty() {
             return Ok(());
         }
-        let addrs = &mut self.maps.addrs;
-        let mut changed = Vec::new();
-        for entry in addrs.iter() {
-            let (address, mut entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
-            let before = entry.rules;
-            entry.rules.subtract(freed);
-            if entry.rules != before {
-                changed.push((address, entry));
+        let mut having = Vec::new();
+        for entry in self.maps.addrs.iter() {
+            let (key, mut entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            entry.rules.intersect(freed);
+            if !entry.rules.is_empty() {
+                having.push(key);
             }
         }
-        for (address, entry) in changed {
-            if entry.rules.is_empty() {
-                removed(addrs.remove(&address), map::ADDRS)?;
-            } else {
-                addrs.insert(address, entry, 0).map_err(DatapathError::map("write", map::ADDRS))?;
-            }
+        for key in having {
+            let write =
+                AddressWrite { key, expires_ns: 0, name: 0, add: RuleMask::EMPTY, remove: *freed };
+            // Nothing is added, so nothing can be full.
+            let _: Learned = self.write_address(&write)?;
         }
         Ok(())
     }

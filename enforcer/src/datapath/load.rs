@@ -7,7 +7,8 @@ use enforcer_common::abi::map;
 
 use super::{
     BootTime, DatapathError, Document,
-    attach::HOOKS,
+    attach::{HOOKS, WRITER},
+    handover::Handover,
     maps::Maps,
     pin::{Folder, Instance},
     preflight::kernel_release,
@@ -39,7 +40,7 @@ pub struct LoadOptions {
 pub struct Datapath {
     pub(super) maps: Maps,
     pub(super) applied: Applied,
-    object: Ebpf,
+    pub(super) object: Ebpf,
     folder: Folder,
     instance: Instance,
     cgroup: PathBuf,
@@ -81,7 +82,7 @@ impl Datapath {
                 source,
             })?;
         }
-        for hook in HOOKS {
+        for hook in HOOKS.iter().chain([&WRITER]) {
             hook.load(&mut object, &instance)?;
         }
         let maps = Maps::open(&instance)?;
@@ -120,8 +121,14 @@ impl Datapath {
     pub fn verified_instructions(&self) -> Result<Vec<(&'static str, u32)>, DatapathError> {
         HOOKS
             .iter()
+            .chain([&WRITER])
             .map(|hook| Ok((hook.program, hook.verified_instructions(&self.object)?)))
             .collect()
+    }
+
+    /// The ring by which the kernel hands questions over.
+    pub fn handover(&self) -> Result<Handover, DatapathError> {
+        Handover::open(&self.instance)
     }
 
     /// The folder of pins.

@@ -4,14 +4,19 @@ use std::fs;
 
 use aya::{
     Pod,
-    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, RingBuf, lpm_trie::Key},
 };
 use enforcer_common::{
     abi::{DOCUMENT_PAGE_BYTES, PORTS, map},
     address::Address,
     counter::Hits,
+    dns::{
+        check::LabelCheck,
+        name::{NameEntry, NameKey},
+    },
+    learned::{AddressEntry, AddressKey},
     rule_mask::RuleMask,
-    settings::{AddressEntry, NameText, ResolverKey, Settings},
+    settings::{ResolverEntry, ResolverKey, Settings},
 };
 
 use super::{DatapathError, pin::Instance, reading::Counter};
@@ -33,21 +38,25 @@ pub enum Learned {
 pub(super) struct Maps {
     pub(super) generation: Array<MapData, u64>,
     pub(super) settings: Array<MapData, Settings>,
-    pub(super) addrs: HashMap<MapData, Address, AddressEntry>,
+    pub(super) addrs: HashMap<MapData, AddressKey, AddressEntry>,
     pub(super) hosts: HashMap<MapData, Address, RuleMask>,
     pub(super) cidrs: LpmTrie<MapData, Address, RuleMask>,
+    pub(super) names: LpmTrie<MapData, NameKey, NameEntry>,
+    pub(super) name_checks: Array<MapData, LabelCheck>,
+    pub(super) special: LpmTrie<MapData, Address, u32>,
     pub(super) virtual_ranges: LpmTrie<MapData, Address, u32>,
     pub(super) port_classes: Array<MapData, Ports>,
     pub(super) class_masks: Array<MapData, RuleMask>,
     pub(super) workloads: HashMap<MapData, u64, RuleMask>,
-    pub(super) resolvers: HashMap<MapData, ResolverKey, u32>,
-    pub(super) name_text: HashMap<MapData, u64, NameText>,
+    pub(super) resolvers: HashMap<MapData, ResolverKey, ResolverEntry>,
+    pub(super) name_text: HashMap<MapData, u64, NameKey>,
     pub(super) document: Array<MapData, DocumentValue>,
     pub(super) heartbeat: Array<MapData, u64>,
     pub(super) rule_hits: PerCpuArray<MapData, Hits>,
     pub(super) implicit_hits: PerCpuArray<MapData, Hits>,
     pub(super) drops: PerCpuArray<MapData, Hits>,
     pub(super) totals: PerCpuArray<MapData, Hits>,
+    pub(super) learning: PerCpuArray<MapData, u64>,
 }
 
 impl Maps {
@@ -60,6 +69,9 @@ impl Maps {
             addrs: at(map::ADDRS).hash()?,
             hosts: at(map::HOSTS).hash()?,
             cidrs: at(map::CIDRS).trie()?,
+            names: at(map::NAMES).trie()?,
+            name_checks: at(map::NAME_CHECKS).array()?,
+            special: at(map::SPECIAL).trie()?,
             virtual_ranges: at(map::VIRTUAL).trie()?,
             port_classes: at(map::PORT_CLASSES).array()?,
             class_masks: at(map::CLASS_MASKS).array()?,
@@ -72,14 +84,15 @@ impl Maps {
             implicit_hits: at(map::IMPLICIT_HITS).per_cpu()?,
             drops: at(map::DROPS).per_cpu()?,
             totals: at(map::TOTALS).per_cpu()?,
+            learning: at(map::LEARNING).per_cpu()?,
         })
     }
 }
 
 /// One pin on its way to a typed map.
-struct Opener<'a> {
-    instance: &'a Instance,
-    name: &'static str,
+pub(super) struct Opener<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) name: &'static str,
 }
 
 impl Opener<'_> {
@@ -102,6 +115,10 @@ impl Opener<'_> {
 
     fn hash<K: Pod, V: Pod>(&self) -> Result<HashMap<MapData, K, V>, DatapathError> {
         HashMap::try_from(Map::HashMap(self.data()?)).map_err(DatapathError::map("open", self.name))
+    }
+
+    pub(super) fn ring(&self) -> Result<RingBuf<MapData>, DatapathError> {
+        RingBuf::try_from(Map::RingBuf(self.data()?)).map_err(DatapathError::map("open", self.name))
     }
 
     fn trie<K: Pod, V: Pod>(&self) -> Result<LpmTrie<MapData, K, V>, DatapathError> {

@@ -8,9 +8,10 @@ use enforcer_common::{
     address::Address,
     decide::Tables,
     fragment::{FragmentEntry, FragmentKey},
+    learned::{AddressEntry, AddressKey},
     packet::protocol,
     rule_mask::RuleMask,
-    settings::{AddressEntry, ResolverKey, Settings},
+    settings::{ResolverKey, Settings},
 };
 
 use super::{
@@ -25,6 +26,7 @@ use crate::policy::compile::Prefix;
 pub struct Probed {
     settings: Settings,
     learned: Option<AddressEntry>,
+    here: Option<AddressEntry>,
     host: Option<RuleMask>,
     prefix: Option<RuleMask>,
     ports: Option<RuleMask>,
@@ -58,7 +60,8 @@ pub fn probe(
     let whole = Prefix { address, bits: 128 };
     let resolver = found(maps.resolvers.get(&ResolverKey::new(address, port), 0), map::RESOLVERS)?;
     Ok(Some(Probed {
-        learned: found(maps.addrs.get(&address, 0), map::ADDRS)?,
+        learned: found(maps.addrs.get(&AddressKey::everywhere(address), 0), map::ADDRS)?,
+        here: maps.learned_somewhere(address)?,
         host: found(maps.hosts.get(&address, 0), map::HOSTS)?,
         prefix: found(maps.cidrs.get(&trie_key(&whole), 0), map::CIDRS)?,
         ports: maps.port_rules(&settings, protocol, port)?,
@@ -69,6 +72,21 @@ pub fn probe(
 }
 
 impl Maps {
+    /// What some network namespace has learned of an address: which one the asked sender would be
+    /// in is not known, so the one that counts longest.
+    fn learned_somewhere(&self, address: Address) -> Result<Option<AddressEntry>, DatapathError> {
+        let mut longest: Option<AddressEntry> = None;
+        for key in self.addrs.keys() {
+            let key = key.map_err(DatapathError::map("read", map::ADDRS))?;
+            if key.address != address || key.namespace == 0 {
+                continue;
+            }
+            let entry = found(self.addrs.get(&key, 0), map::ADDRS)?;
+            longest = longest.into_iter().chain(entry).max_by_key(|entry| entry.expires_ns);
+        }
+        Ok(longest)
+    }
+
     fn port_rules(
         &self,
         settings: &Settings,
@@ -97,7 +115,7 @@ impl Maps {
 impl Probed {
     /// The slots that the destination's names feed, expired or not, and when they expire.
     pub fn learned_entry(&self) -> Option<&AddressEntry> {
-        self.learned.as_ref()
+        self.learned.as_ref().or(self.here.as_ref())
     }
 }
 
@@ -106,8 +124,8 @@ impl Tables for Probed {
         (self.settings.generation != 0).then_some(&self.settings)
     }
 
-    fn learned(&self, _: &Address) -> Option<&AddressEntry> {
-        self.learned.as_ref()
+    fn learned(&self, _: &Address) -> [Option<&AddressEntry>; 2] {
+        [self.learned.as_ref(), self.here.as_ref()]
     }
 
     fn host(&self, _: &Address) -> Option<&RuleMask> {
@@ -128,6 +146,10 @@ impl Tables for Probed {
 
     fn is_resolver(&self, _: &Address, _: u16) -> bool {
         self.is_resolver
+    }
+
+    fn has_asked_resolver(&self) -> bool {
+        false
     }
 
     fn fragment(&self, _: &FragmentKey) -> Option<&FragmentEntry> {

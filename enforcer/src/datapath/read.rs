@@ -6,7 +6,8 @@ use aya::{maps::MapInfo, programs::links::PinnedLink};
 use enforcer_common::{
     abi::{BANKS, DOCUMENT_PAGES, map},
     counter::total_entry,
-    settings::{NameText, flag},
+    dns::{Learning, name::NameKey},
+    settings::flag,
     verdict::{Implicit, Reason, Verdict},
 };
 
@@ -79,6 +80,7 @@ impl Maps {
                 max_entries: u64::from(max_entries),
             }],
             addresses,
+            learning: self.learning()?,
             document,
         })
     }
@@ -131,19 +133,34 @@ impl Maps {
         Ok(drops)
     }
 
+    fn learning(&self) -> Result<BTreeMap<Learning, u64>, DatapathError> {
+        let count = |learning: &Learning| {
+            let each = self
+                .learning
+                .get(&u32::from(learning.number()), 0)
+                .map_err(DatapathError::map("read", map::LEARNING))?;
+            Ok((*learning, each.iter().sum()))
+        };
+        Learning::ALL.iter().map(count).collect()
+    }
+
     fn addresses(&self) -> Result<Vec<LearnedAddress>, DatapathError> {
         // An entry that moves while the map is walked may be met twice.
         let mut entries = BTreeMap::new();
         for entry in &self.addrs {
-            let (address, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
-            entries.insert(address, entry);
+            let (key, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            // Its rules are gone; it waits for its removal.
+            if !entry.rules.is_empty() {
+                entries.insert((key.address, key.namespace), entry);
+            }
         }
         entries
             .into_iter()
-            .map(|(address, entry)| {
+            .map(|((address, namespace), entry)| {
                 let name = found(self.name_text.get(&entry.name, 0), map::NAME_TEXT)?;
                 Ok(LearnedAddress {
                     address: address.into(),
+                    namespace: (namespace != 0).then_some(namespace),
                     slots: entry.rules.slots().collect(),
                     names: name.as_ref().map(text_of).into_iter().collect(),
                     expires_ns: entry.expires_ns,
@@ -154,15 +171,10 @@ impl Maps {
     }
 }
 
-/// A wire-format name as text, without the last dot; bytes that no policy can name are escaped.
-fn text_of(name: &NameText) -> String {
-    let mut labels = Vec::new();
-    let mut rest = name.0.as_slice();
-    while let Some((length, tail)) = rest.split_first().filter(|(length, _)| **length != 0) {
-        let Some((label, tail)) = tail.split_at_checked(usize::from(*length)) else { break };
-        labels.push(label.escape_ascii().to_string());
-        rest = tail;
-    }
+/// A name as text, without the last dot; bytes that no policy can name are escaped.
+fn text_of(name: &NameKey) -> String {
+    let labels: Vec<String> = name.labels().map(|label| label.escape_ascii().to_string()).collect();
+    let labels: Vec<&str> = labels.iter().rev().map(String::as_str).collect();
     labels.join(".")
 }
 

@@ -3,9 +3,12 @@
 //! `status`, `names`, `explain` and the metrics are functions of a [`Reading`]; none of them knows
 //! a map.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use enforcer_common::verdict::{Implicit, Reason};
+use enforcer_common::{
+    dns::Learning,
+    verdict::{Implicit, Reason},
+};
 
 use super::Document;
 
@@ -35,6 +38,8 @@ pub struct Reading {
     pub drops: Vec<(Reason, Counter)>,
     /// The addresses of domain names, live and expired-but-present, sorted by address.
     pub addresses: Vec<LearnedAddress>,
+    /// What became of answers and of their addresses in the kernel.
+    pub learning: BTreeMap<Learning, u64>,
     /// Fill of each map that can fill up.
     pub maps: Vec<MapUse>,
 }
@@ -42,7 +47,7 @@ pub struct Reading {
 /// A hook that the agent attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookState {
-    /// `cgroup_egress`, `cgroup_connect4`, `cgroup_connect6`.
+    /// Its name: `cgroup_egress`, `cgroup_ingress`...
     pub hook: String,
     /// What it is attached to: the cgroup's path below the cgroup v2 root.
     pub target: String,
@@ -79,6 +84,8 @@ pub struct Totals {
 pub struct LearnedAddress {
     /// The address.
     pub address: IpAddr,
+    /// The network namespace that it counts in; `None`: every one.
+    pub namespace: Option<u64>,
     /// Slots of the rules it stands for.
     pub slots: Vec<u16>,
     /// The names it was last seen under.

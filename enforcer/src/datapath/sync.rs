@@ -6,7 +6,10 @@
 //! 3. One word, the generation, is flipped: from here on the new policy judges.
 //! 4. Every mask table is written as the new policy has it, and what it no longer has is removed.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use aya::{
     maps::{HashMap, LpmTrie, MapData, MapError, PerCpuValues},
@@ -17,12 +20,13 @@ use enforcer_common::{
     address::Address,
     counter::Hits,
     rule_mask::RuleMask,
-    settings::ResolverKey,
+    settings::{ResolverEntry, ResolverKey},
 };
 
 use super::{
     Datapath, DatapathError,
     maps::{removed, trie_key},
+    names::AppliedNames,
 };
 use crate::policy::compile::{Prefix, PrefixTable, Tables};
 
@@ -35,7 +39,20 @@ pub(super) struct Applied {
     virtual_ranges: Vec<Prefix>,
     workloads: BTreeMap<u64, RuleMask>,
     resolvers: Vec<(Address, u16)>,
+    /// The numbers of all servers that were ever trusted while the maps live.
+    numbers: BTreeMap<(Address, u16), u32>,
+    pub(super) names: AppliedNames,
+    pub(super) special: BTreeMap<Prefix, u32>,
+    pub(super) grace_ns: u64,
     is_unsettled: bool,
+}
+
+impl Applied {
+    /// The number of a server: always the same one, and never 0.
+    fn number(&mut self, address: Address, port: u16) -> u32 {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX).saturating_add(1);
+        *self.numbers.entry((address, port)).or_insert(next)
+    }
 }
 
 impl Datapath {
@@ -69,17 +86,17 @@ impl Datapath {
         // Held until the end: an early return leaves traces of the old policy in the tables.
         self.applied.is_unsettled = true;
         self.settle(tables, workloads)?;
+        self.settle_names(&tables.name_trie, generation)?;
         self.clear_rules(&freed)?;
         self.clear_counters(&freed)?;
-        self.applied = Applied {
-            generation,
-            active: tables.active,
-            prefixes: tables.prefixes.clone(),
-            virtual_ranges: tables.virtual_ranges.clone().unwrap_or_default(),
-            workloads: workloads.clone(),
-            resolvers: tables.resolvers.clone(),
-            is_unsettled: false,
-        };
+        let applied = &mut self.applied;
+        (applied.generation, applied.active) = (generation, tables.active);
+        applied.prefixes = tables.prefixes.clone();
+        applied.virtual_ranges = tables.virtual_ranges.clone().unwrap_or_default();
+        applied.workloads.clone_from(workloads);
+        applied.resolvers.clone_from(&tables.resolvers);
+        applied.grace_ns = tables.settings(generation).grace_ns;
+        applied.is_unsettled = false;
         Ok(generation)
     }
 
@@ -91,6 +108,7 @@ impl Datapath {
         generation: u64,
     ) -> Result<(), DatapathError> {
         self.write_union(tables, workloads)?;
+        self.write_both_names(&tables.name_trie, generation)?;
         self.write_idle(tables, generation)?;
         self.maps
             .generation
@@ -137,9 +155,17 @@ impl Datapath {
                 removed(self.maps.resolvers.remove(&key), map::RESOLVERS)?;
             }
         }
+        self.withdraw_names(&tables.name_trie)?;
         let mut added = tables.active;
         added.subtract(&self.applied.active);
         self.clear_rules(&added)
+    }
+
+    /// The server with this number.
+    pub fn resolver(&self, number: u32) -> Option<SocketAddr> {
+        let mut numbers = self.applied.numbers.iter();
+        let ((address, port), _) = numbers.find(|(_, known)| **known == number)?;
+        Some(SocketAddr::new(IpAddr::from(*address), *port))
     }
 
     /// The generation in force; 0 before the first.
@@ -218,9 +244,11 @@ impl Datapath {
                 .map_err(DatapathError::map("write", map::VIRTUAL))?;
         }
         for (address, port) in &tables.resolvers {
+            let number = self.applied.number(*address, *port);
+            let entry = ResolverEntry { number, padding: 0, cgroup: 0 };
             self.maps
                 .resolvers
-                .insert(ResolverKey::new(*address, *port), 1, 0)
+                .insert(ResolverKey::new(*address, *port), entry, 0)
                 .map_err(DatapathError::map("write", map::RESOLVERS))?;
         }
         Ok(())

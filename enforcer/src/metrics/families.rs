@@ -1,5 +1,7 @@
 //! What is told, as plain samples.
 
+use enforcer_common::dns::Learning;
+
 use crate::datapath::{Reading, reading::Counter};
 
 /// A metric family, before it is written in some format.
@@ -46,7 +48,10 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("enforcer_rules", Gauge, "Rules in force, by action"),
     ("enforcer_map_entries", Gauge, "Entries in a kernel map"),
     ("enforcer_map_max_entries", Gauge, "Entries that a kernel map can hold"),
-    ("enforcer_dns_answers", Rising, "DNS answers, by what came of them"),
+    ("enforcer_dns_answers", Rising, "DNS answers, by who took them and what came of them"),
+    ("enforcer_dns_addresses", Rising, "Addresses in answers that the kernel wrote or refused"),
+    ("enforcer_dns_queries", Rising, "Questions to trusted resolvers that the kernel noted"),
+    ("enforcer_dns_handed_over", Rising, "Questions that the kernel handed to the agent"),
     ("enforcer_dns_names_active", Gauge, "Exact names with a live address"),
     ("enforcer_dns_names_unresolved", Gauge, "Exact names without a live address"),
     ("enforcer_dns_addresses_active", Gauge, "Live addresses of names"),
@@ -96,6 +101,10 @@ fn modes(reading: Option<&Reading>) -> Vec<Sample> {
     modes.iter().map(|one| sample([("mode", *one)], u64::from(*one == mode))).collect()
 }
 
+fn learned(reading: &Reading, learning: Learning) -> u64 {
+    reading.learning.get(&learning).copied().unwrap_or(0)
+}
+
 fn loaded(name: &str, reading: &Reading) -> Vec<Sample> {
     let (document, dns) = (&reading.document, &reading.document.resolution);
     match name {
@@ -129,11 +138,26 @@ fn loaded(name: &str, reading: &Reading) -> Vec<Sample> {
             reading.maps.iter().map(|map| sample([("map", &map.map)], map.max_entries)).collect()
         }
         "enforcer_dns_answers" => {
-            let taken = sample([("result", "answered")], dns.answers);
-            let ignored = dns.ignored.iter();
-            let ignored = ignored.map(|(reason, count)| sample([("result", reason)], *count));
-            std::iter::once(taken).chain(ignored).collect()
+            let taken = sample([("by", "agent"), ("result", "answered")], dns.answers);
+            let ignored = dns
+                .ignored
+                .iter()
+                .map(|(reason, count)| sample([("by", "agent"), ("result", reason)], *count));
+            let kernel = reading.learning.iter().filter(|(learning, _)| learning.is_of_answer());
+            let kernel = kernel.map(|(learning, count)| {
+                sample([("by", "kernel"), ("result", learning.as_str())], *count)
+            });
+            std::iter::once(taken).chain(ignored).chain(kernel).collect()
         }
+        "enforcer_dns_addresses" => [Learning::Address, Learning::SpecialAddress]
+            .iter()
+            .map(|one| sample([("result", one.as_str())], learned(reading, *one)))
+            .collect(),
+        "enforcer_dns_queries" => vec![sample([], learned(reading, Learning::Asked))],
+        "enforcer_dns_handed_over" => [Learning::HandedOver, Learning::NotHandedOver]
+            .iter()
+            .map(|one| sample([("result", one.as_str())], learned(reading, *one)))
+            .collect(),
         "enforcer_dns_names_active" => vec![sample([], dns.resolved as u64)],
         "enforcer_dns_names_unresolved" => vec![sample([], dns.unresolved_count as u64)],
         "enforcer_dns_addresses_active" => {

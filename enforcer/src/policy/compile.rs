@@ -9,6 +9,7 @@
 //! an intersection, whatever the policy's size (bit-vector classification, Lakshman and Stiliadis,
 //! SIGCOMM 1998).
 
+mod name_trie;
 mod names;
 mod offline;
 mod ports;
@@ -17,16 +18,24 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use enforcer_common::{
-    abi::MAX_RULES,
+    abi::{MAX_NAME_CHECKS, MAX_NAMES, MAX_RULES},
     address::Address,
+    dns::check::MAX_ENTRY_CHECKS,
     rule_mask::RuleMask,
     settings::{Settings, flag},
+    special,
 };
 
 pub use self::{
+    name_trie::{NameTrie, TrieEntry, map_key, name_key},
     names::NameTable,
     offline::Offline,
     ports::PortTable,
@@ -58,6 +67,15 @@ pub struct Tables {
     pub workloads: Vec<(String, RuleMask)>,
     /// Exact names and wildcard patterns.
     pub names: NameTable,
+    /// The same as the kernel looks them up.
+    pub name_trie: Arc<NameTrie>,
+    /// Ranges of addresses that an answer must not open, with their kind
+    /// ([`enforcer_common::special::kind`]).
+    pub special: BTreeMap<Prefix, u32>,
+    /// Shortest and longest lifetime of a learned address.
+    pub lifetimes: (Duration, Duration),
+    /// How long an address that is in use outlives its expiry.
+    pub grace: Duration,
     /// Prefixes that translation may rewrite, sorted; `None`: not stated.
     pub virtual_ranges: Option<Vec<Prefix>>,
     /// Trusted resolvers, sorted.
@@ -86,6 +104,32 @@ pub enum CompileError {
         changed: usize,
         /// Rules whose text did not.
         kept: usize,
+    },
+    /// More names than the kernel's table holds.
+    #[error("the policy names {count} domain names, and {MAX_NAMES} is the most")]
+    TooManyNames {
+        /// How many there are.
+        count: usize,
+    },
+    /// More patterns that need a look into labels below one name than the kernel looks at.
+    #[error(
+        "{count} patterns with a `*` inside a label, or with `labels`, are for names below \
+         `{name}`, and {MAX_ENTRY_CHECKS} is the most: use fewer, wider patterns"
+    )]
+    TooManyPatterns {
+        /// How many there are.
+        count: usize,
+        /// The name.
+        name: String,
+    },
+    /// More of them in all.
+    #[error(
+        "the patterns with a `*` inside a label need {count} checks, and {MAX_NAME_CHECKS} is the \
+         most: use fewer, wider patterns"
+    )]
+    TooManyChecks {
+        /// How many there are.
+        count: usize,
     },
     /// More combinations of rules over ports than the class table holds.
     #[error(
@@ -122,7 +166,7 @@ pub fn compile(
     )?;
     let mut prefixes = prefixes::Builder::default();
     let mut names = names::Builder::default();
-    let mut workloads = std::collections::BTreeMap::<String, RuleMask>::new();
+    let mut workloads = BTreeMap::<String, RuleMask>::new();
     for (rule, slot) in rules() {
         for endpoint in &rule.to {
             match endpoint {
@@ -137,6 +181,8 @@ pub fn compile(
     let having = |wanted: fn(&super::Rule) -> bool| -> RuleMask {
         rules().filter(|(rule, _)| wanted(rule)).map(|(_, slot)| slot).collect()
     };
+    let names = names.build();
+    let name_trie = Arc::new(NameTrie::build(&names)?);
     let tables = Tables {
         is_audit: policy.mode == Mode::Audit,
         active: having(|_| true),
@@ -146,7 +192,11 @@ pub fn compile(
         prefixes: prefixes.build(),
         ports,
         workloads: workloads.into_iter().collect(),
-        names: names.build(),
+        names,
+        name_trie,
+        special: special_ranges(policy),
+        lifetimes: (policy.dns.min_ttl, policy.dns.max_ttl),
+        grace: policy.dns.grace,
         virtual_ranges: policy.virtual_ranges.as_ref().map(|ranges| {
             let mut ranges: Vec<_> = ranges.iter().copied().map(Prefix::from).collect();
             ranges.sort_unstable();
@@ -178,8 +228,28 @@ impl Tables {
             active: self.active,
             deny: self.deny,
             everyone: self.everyone,
+            private_answers: self.private_answers,
+            min_ttl_secs: seconds(self.lifetimes.0),
+            max_ttl_secs: seconds(self.lifetimes.1),
+            grace_ns: u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX),
         }
     }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// The ranges that no answer opens, and those that are this machine's to translate.
+fn special_ranges(policy: &Policy) -> BTreeMap<Prefix, u32> {
+    let nat64: Vec<_> = policy.dns.nat64_prefixes().collect();
+    let ours = policy.virtual_ranges.iter().flatten().copied().map(Prefix::from);
+    let mut ranges: BTreeMap<Prefix, u32> =
+        ours.map(|prefix| (prefix, special::kind::LIFTABLE)).collect();
+    for (address, bits, kind) in special::ranges(&nat64) {
+        ranges.insert(Prefix { address, bits }, kind);
+    }
+    ranges
 }
 
 fn resolver_keys(resolvers: &[SocketAddr]) -> Vec<(Address, u16)> {

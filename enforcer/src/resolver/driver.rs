@@ -1,8 +1,7 @@
 //! The schedule, driven: asks, takes outcomes, tells what was found.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use enforcer_common::special::{Special, classify};
 use tokio::{
     sync::{mpsc, watch},
     task::{self, JoinSet},
@@ -10,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Progress, Resolution, ResolvedAddress, Task,
+    Progress, Resolution, Task,
     chain::Answer,
     lookup::{Failure, Lookup},
     schedule::{Addresses, Question, Schedule},
@@ -156,27 +155,9 @@ impl<L: Lookup> Driver<L> {
         if addresses.is_empty() {
             return Ok(());
         }
-        let nat64 = nat64(&self.settings);
-        let addresses = addresses.into_iter().map(|(address, lifetime)| ResolvedAddress {
-            address,
-            lifetime,
-            special: match address {
-                // An AAAA that holds an IPv4-mapped address is refused, not translated.
-                IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Special::Never,
-                IpAddr::V4(_) | IpAddr::V6(_) => classify(&address.into(), &nat64),
-            },
-        });
-        let resolution = Resolution { name, addresses: addresses.collect() };
+        let resolution = super::resolution(name, addresses, &self.settings);
         self.found.send(resolution).await.map_err(|_gone| Unwanted)
     }
-}
-
-fn nat64(settings: &DnsSettings) -> Vec<([u8; 16], u8)> {
-    let prefixes = settings.nat64.iter().filter_map(|prefix| match prefix {
-        ipnet::IpNet::V6(prefix) => Some((prefix.network().octets(), prefix.prefix_len())),
-        ipnet::IpNet::V4(_) => None,
-    });
-    prefixes.collect()
 }
 
 #[cfg(test)]

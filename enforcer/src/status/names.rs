@@ -22,6 +22,9 @@ pub struct LearnedAddress {
     pub address: IpAddr,
     pub rules: Vec<String>,
     pub names: Vec<String>,
+    /// Cookie of the network namespace that it counts in; absent: every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<u64>,
     /// Seconds.
     pub expires_in: f64,
     pub packets: u64,
@@ -40,6 +43,7 @@ impl Names {
                 .map(|rule| rule.name.clone())
                 .collect(),
             names: entry.names.clone(),
+            namespace: entry.namespace,
             expires_in: tenths(entry.expires_ns - reading.now_ns),
             packets: entry.packets,
         });

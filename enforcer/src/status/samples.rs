@@ -1,6 +1,11 @@
 //! A look at the maps, made up for tests.
 
-use enforcer_common::verdict::{Implicit, Reason};
+use std::collections::BTreeMap;
+
+use enforcer_common::{
+    dns::Learning,
+    verdict::{Implicit, Reason},
+};
 use jiff::Timestamp;
 
 use crate::datapath::{
@@ -21,7 +26,7 @@ fn counter(packets: u64, bytes: u64) -> Counter {
     Counter { packets, bytes, last_hit_ns: if packets == 0 { 0 } else { NOW_NS - 3_000_000_000 } }
 }
 
-fn rule(slot: u16, name: &str, action: &str, to: &[&str], waiting: &[&str]) -> RuleInfo {
+fn rule(slot: u16, name: &str, action: &str, to: &[&str]) -> RuleInfo {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     RuleInfo {
         slot,
@@ -33,13 +38,18 @@ fn rule(slot: u16, name: &str, action: &str, to: &[&str], waiting: &[&str]) -> R
         ports: vec!["tcp/443".to_owned()],
         line: u32::from(slot) + 10,
         preset: None,
-        waiting: owned(waiting),
     }
 }
 
 /// An agent that is well, enforcing three rules.
 pub(crate) fn reading() -> Reading {
     Reading {
+        learning: BTreeMap::from([
+            (Learning::Learned, 3),
+            (Learning::Address, 5),
+            (Learning::NotPending, 2),
+            (Learning::Asked, 9),
+        ]),
         now_ns: NOW_NS,
         agent_running: true,
         document: Document {
@@ -61,9 +71,9 @@ pub(crate) fn reading() -> Reading {
                 reload_error: None,
             },
             rules: vec![
-                rule(0, "web", "allow", &["a.test", "198.51.100.0/24"], &[]),
-                rule(1, "wild", "allow", &["*.a.test"], &["*.a.test"]),
-                rule(2, "no", "deny", &["198.51.100.66"], &[]),
+                rule(0, "web", "allow", &["a.test", "198.51.100.0/24"]),
+                rule(1, "wild", "allow", &["*.a.test"]),
+                rule(2, "no", "deny", &["198.51.100.66"]),
             ],
             resolution: ResolutionInfo {
                 names: 2,
@@ -103,6 +113,7 @@ pub(crate) fn reading() -> Reading {
         drops: vec![(Reason::Rule, counter(2, 120)), (Reason::NoRule, counter(1, 60))],
         addresses: vec![
             LearnedAddress {
+                namespace: None,
                 address: "203.0.113.7".parse().unwrap(),
                 slots: vec![0],
                 names: vec!["a.test".to_owned()],
@@ -110,6 +121,7 @@ pub(crate) fn reading() -> Reading {
                 packets: 0,
             },
             LearnedAddress {
+                namespace: Some(4242),
                 address: "203.0.113.8".parse().unwrap(),
                 slots: vec![0],
                 names: vec!["a.test".to_owned()],

@@ -124,7 +124,6 @@ fn rules(rules: &[Rule], layout: Layout, now: Timestamp) -> String {
         "FROM",
         "LINE",
         "PRESET",
-        "WAITING",
     ];
     let wanted = rules.iter().filter(|rule| !layout.only_unused || rule.packets == 0);
     let rows = wanted.map(|rule| {
@@ -142,7 +141,6 @@ fn rules(rules: &[Rule], layout: Layout, now: Timestamp) -> String {
             row.push(if rule.from.is_empty() { "any".into() } else { rule.from.join(",") });
             row.push(rule.line.to_string());
             row.push(rule.preset.clone().unwrap_or_else(|| "-".to_owned()));
-            row.push(if rule.waiting.is_empty() { "-".into() } else { rule.waiting.join(",") });
         }
         row
     });
@@ -166,11 +164,8 @@ fn dns(status: &Status) -> String {
     if dns.unresolved_count > shown {
         lines.push(format!("no answer and {} more names", dns.unresolved_count - shown));
     }
-    let waiting = status.rules.iter().filter(|rule| !rule.waiting.is_empty()).count();
-    if waiting > 0 {
-        lines.push(format!(
-            "waiting   rules with wildcards, which match nothing in this version: {waiting}"
-        ));
+    if dns.handed_over > 0 {
+        lines.push(format!("agent     {} questions handed over by the kernel", dns.handed_over));
     }
     lines.join(
         "

@@ -19,20 +19,6 @@ fn says_what_a_valid_policy_holds() {
 }
 
 #[test]
-fn says_which_patterns_wait_for_learning() {
-    let source = format!(
-        "{FRAME}    - {{name: a, to: [{{fqdn: \"a-*.example.com\"}}, {{fqdn: b.example.com}}]}}\n    \
-         - {{name: b, to: [{{fqdn: \"*.b.example.com\"}}]}}\n"
-    );
-
-    let (text, is_good) = check(&source, "p.yaml", false);
-
-    let note = "note: until names are learned in the kernel, 2 patterns match nothing, in: a, b";
-    assert!(is_good);
-    assert!(text.contains(note), "{text}");
-}
-
-#[test]
 fn warnings_fail_a_strict_check_only() {
     let source = format!("{FRAME}    - {{name: a, to: [{{cidr: 192.0.2.1/24}}]}}\n");
 
@@ -77,7 +63,6 @@ fn the_json_has_the_keys_of_the_contract() {
                 "message": "`/33` is no prefix length",
                 "help": "write a number from 0 to 32, such as `192.0.2.1/32`",
             }],
-            "waitingForLearning": [],
         })
     );
 }

@@ -6,8 +6,9 @@ use enforcer_common::{
     address::Address,
     decide,
     fragment::{FragmentEntry, FragmentKey},
+    learned::AddressEntry,
     rule_mask::RuleMask,
-    settings::{AddressEntry, Settings},
+    settings::Settings,
 };
 
 use super::Tables;
@@ -34,8 +35,7 @@ impl<'a> Offline<'a> {
 
     /// Takes an address for one of names that feed `rules`, for ever.
     pub fn learn(&mut self, address: Address, rules: RuleMask) {
-        let fresh =
-            AddressEntry { rules: RuleMask::EMPTY, expires_ns: u64::MAX, name: 0, packets: 0 };
+        let fresh = AddressEntry::forever();
         self.learned.entry(address).or_insert(fresh).rules.unite(&rules);
     }
 
@@ -56,8 +56,8 @@ impl decide::Tables for Offline<'_> {
         Some(&self.settings)
     }
 
-    fn learned(&self, address: &Address) -> Option<&AddressEntry> {
-        self.learned.get(address)
+    fn learned(&self, address: &Address) -> [Option<&AddressEntry>; 2] {
+        [self.learned.get(address), None]
     }
 
     fn host(&self, address: &Address) -> Option<&RuleMask> {
@@ -78,6 +78,10 @@ impl decide::Tables for Offline<'_> {
 
     fn is_resolver(&self, address: &Address, port: u16) -> bool {
         self.tables.resolvers.binary_search(&(*address, port)).is_ok()
+    }
+
+    fn has_asked_resolver(&self) -> bool {
+        false
     }
 
     fn fragment(&self, _: &FragmentKey) -> Option<&FragmentEntry> {

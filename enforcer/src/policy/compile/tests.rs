@@ -197,6 +197,7 @@ fn packet(sent: &Sent) -> Packet {
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
     };
     Packet {
+        transport: 20,
         source: source.into(),
         destination: sent.to.into(),
         id: 0,

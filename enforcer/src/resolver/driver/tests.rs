@@ -4,6 +4,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use enforcer_common::special::Special;
+
 use super::{super::lookup::Family, *};
 
 /// Servers that answer by the name: `dead…` never, `gone…` with no such name, `breaks…` by ending

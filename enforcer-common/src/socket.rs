@@ -1,0 +1,51 @@
+//! What is known of a socket from the calls that its owner made.
+
+use crate::{address::Address, learned::bpf_spin_lock};
+
+/// What a socket asked for.
+///
+/// The destination counts only while it is the only one. A second one is written down before the
+/// call that names it goes on, so no packet can be on its way to it that is taken for one to the
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct SocketNote {
+    /// The network namespace: 0 for the initial one, else its cookie.
+    pub namespace: u64,
+    /// The destination as asked.
+    pub destination: Address,
+    /// Its port.
+    pub port_be: [u8; 2],
+    /// Zero.
+    pub padding: [u8; 6],
+    /// 1 once the destination is written.
+    pub is_set: u32,
+    /// 1 once there were several destinations; never 0 again.
+    pub is_several: u32,
+}
+
+/// A note with its lock; socket storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct SocketEntry {
+    /// The note.
+    pub note: SocketNote,
+    /// Held while a destination is noted.
+    pub lock: bpf_spin_lock,
+    /// Zero.
+    pub padding: u32,
+}
+
+impl SocketNote {
+    /// The only destination that the socket ever asked for.
+    #[inline(always)]
+    pub const fn only_destination(&self) -> Option<(Address, u16)> {
+        if self.is_set == 1 && self.is_several == 0 {
+            Some((self.destination, u16::from_be_bytes(self.port_be)))
+        } else {
+            None
+        }
+    }
+}
+
+const _: () = assert!(size_of::<SocketEntry>() == 48);

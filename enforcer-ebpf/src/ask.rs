@@ -1,0 +1,183 @@
+//! Questions on their way to a trusted resolver: written down, so that their answers are known.
+
+use aya_ebpf::{
+    btf_maps::SkStorage, helpers::generated::bpf_skb_load_bytes, macros::btf_map,
+    programs::SkBuffContext,
+};
+use enforcer_common::{
+    abi::QUESTION_BYTES,
+    dns::{
+        HEADER_BYTES, Learning, Message,
+        pending::{Circumstance, PendingTable},
+        question,
+        stream::{MAX_QUESTIONS, Stream},
+    },
+};
+
+use crate::{handover, packet::forget, socket::Socket};
+
+/// Questions of each socket that wait for their answers.
+#[btf_map]
+pub(crate) static PENDING: SkStorage<PendingTable> = SkStorage::new();
+/// Where messages begin on each connection to a resolver.
+#[btf_map]
+pub(crate) static STREAMS: SkStorage<Stream> = SkStorage::new();
+
+const UDP_HEADER_BYTES: u32 = 8;
+/// Messages in one segment that are looked at; the C library sends two.
+const MAX_MESSAGES: u32 = 2;
+
+/// A message inside a packet.
+struct InPacket<'a> {
+    ctx: &'a SkBuffContext,
+    at: u32,
+    length: u32,
+    nothing: u32,
+}
+
+impl Message for InPacket<'_> {
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.length
+    }
+
+    #[inline(always)]
+    fn byte(&self, at: u32) -> u32 {
+        u32::from(load::<1>(self.ctx, self.at + at)[0])
+    }
+
+    #[inline(always)]
+    fn word(&self, at: u32) -> u64 {
+        u64::from_le_bytes(load(self.ctx, self.at + at))
+    }
+
+    #[inline(always)]
+    fn forget(&self, value: u32) -> u32 {
+        forget(value, self.nothing)
+    }
+}
+
+/// Bytes of a packet; zeros where it has none, which the kernel writes then (`bpf_skb_load_bytes`,
+/// net/core/filter.c, 6.18). A branch on its answer would double the verifier's paths at each byte.
+#[inline(always)]
+fn load<const N: usize>(ctx: &SkBuffContext, at: u32) -> [u8; N] {
+    let mut bytes = [0; N];
+    let to = bytes.as_mut_ptr();
+    // SAFETY: `bytes` has room for as many.
+    let _: i64 = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), at, to.cast(), N as u32) };
+    bytes
+}
+
+/// A packet to a trusted resolver. Words, each of them unknown to the verifier.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Asked {
+    pub(crate) now_ns: u64,
+    /// Number of the resolver; 0: the packet is for none.
+    pub(crate) resolver: u32,
+    /// Offset of the transport header.
+    pub(crate) transport: u32,
+    /// Bytes of the packet.
+    pub(crate) length: u32,
+    pub(crate) is_tcp: u32,
+    pub(crate) is_loopback: u32,
+    /// Zero.
+    pub(crate) nothing: u32,
+}
+
+impl Asked {
+    pub(crate) const NOTHING: Self = Self {
+        now_ns: 0,
+        resolver: 0,
+        transport: 0,
+        length: 0,
+        is_tcp: 0,
+        is_loopback: 0,
+        nothing: 0,
+    };
+}
+
+/// Writes down what a packet asks.
+///
+/// A function of its own: what it keeps on the stack comes in the place of what the decision kept.
+#[inline(never)]
+pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
+    let Some(socket) = Socket::of_packet(ctx) else { return };
+    // The places exist from the first packet on: the answer to a SYN is to be seen. A socket whose
+    // memory is used up learns nothing.
+    let Some(pending) = socket.stored_or_zero(&PENDING) else { return };
+    let header = asked.transport & 0x1ff;
+    let mut stream = None;
+    let mut at = header + UDP_HEADER_BYTES;
+    if asked.is_tcp == 1 {
+        stream = socket.stored_or_zero(&STREAMS);
+        if stream.is_none() {
+            return;
+        }
+        let [words] = load(ctx, header + 12);
+        at = header + (u32::from(words >> 4) << 2);
+    }
+    for _ in 0..MAX_MESSAGES {
+        at = forget(at, asked.nothing) & 0xffff;
+        let mut length = asked.length.wrapping_sub(at);
+        if asked.is_tcp == 1 {
+            let [high, low] = load(ctx, at);
+            length = u32::from(high) << 8 | u32::from(low);
+            at += 2;
+        }
+        if at + length > asked.length {
+            return;
+        }
+        let end = note_message(ctx, pending, asked, at, length);
+        match &mut stream {
+            Some(stream) if end != 0 => remember(ctx, stream, asked.resolver, at, end),
+            Some(_) => {}
+            None => return,
+        }
+        at += length;
+    }
+}
+
+/// Writes down the question of one message, and says where it ends; 0: it asks nothing.
+#[inline(never)]
+fn note_message(
+    ctx: &SkBuffContext,
+    pending: &mut PendingTable,
+    asked: &Asked,
+    at: u32,
+    length: u32,
+) -> u32 {
+    let message = InPacket { ctx, at, length, nothing: asked.nothing };
+    let Some(header) = question::header(&message) else { return 0 };
+    if header.is_answer || header.opcode != 0 || header.questions != 1 {
+        return 0;
+    }
+    let Some(question) = question::question(&message) else { return 0 };
+    let circumstance = Circumstance {
+        resolver: asked.resolver,
+        id: header.id,
+        now_ns: asked.now_ns,
+        is_loopback: asked.is_loopback == 1,
+    };
+    pending.insert(&message, &question, &circumstance);
+    handover::count(Learning::Asked);
+    question.end
+}
+
+/// Keeps a question of a connection for the agent.
+#[inline(always)]
+fn remember(ctx: &SkBuffContext, stream: &mut Stream, resolver: u32, at: u32, bytes: u32) {
+    let index = core::hint::black_box(stream.asked) as usize & (MAX_QUESTIONS - 1);
+    stream.asked = stream.asked.wrapping_add(1);
+    let kept = &mut stream.questions[index];
+    // The verifier wants to see at the call that it is neither zero nor too long.
+    let bytes = (core::hint::black_box(bytes).wrapping_sub(1) & 0xff) + 1;
+    kept.resolver = resolver;
+    kept.why = u32::from(Learning::Segmented.number());
+    let to = kept.message.as_mut_ptr();
+    // SAFETY: `message` has room for 272 bytes, and `bytes` is 256 at the most.
+    let loaded = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), at, to.cast(), bytes) };
+    kept.bytes = if loaded == 0 { bytes } else { 0 };
+}
+
+const _: () = assert!(QUESTION_BYTES >= 256 + HEADER_BYTES as usize);

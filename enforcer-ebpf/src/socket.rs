@@ -1,0 +1,193 @@
+//! What the kernel knows of a socket, and what we wrote down about it.
+
+use aya_ebpf::{
+    bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
+    btf_maps::SkStorage,
+    helpers::generated::{
+        bpf_get_netns_cookie, bpf_sk_fullsock, bpf_sk_storage_get, bpf_spin_lock, bpf_spin_unlock,
+    },
+    macros::btf_map,
+    programs::{SkBuffContext, SockAddrContext, SockContext},
+};
+use enforcer_common::{
+    address::Address,
+    learned,
+    packet::{Packet, protocol},
+    socket::{SocketEntry, SocketNote},
+};
+
+#[btf_map]
+static SOCKETS: SkStorage<SocketEntry> = SkStorage::new();
+
+const SOCK_STREAM: u32 = 1;
+const SOCK_DGRAM: u32 = 2;
+const SOCK_RAW: u32 = 3;
+const AF_INET: u32 = 2;
+
+/// A full socket, as opposed to one that is being made or has ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Socket(*mut bpf_sock);
+
+impl Socket {
+    /// The socket of a packet: its sender at egress, its receiver at ingress.
+    #[inline(always)]
+    pub(crate) fn of_packet(ctx: &SkBuffContext) -> Option<Self> {
+        // SAFETY: the kernel hands the program a valid context.
+        let socket = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
+        if socket.is_null() {
+            return None;
+        }
+        // SAFETY: the socket is not null.
+        let socket = unsafe { bpf_sk_fullsock(socket) };
+        if socket.is_null() { None } else { Some(Self(socket)) }
+    }
+
+    /// Its value in a map of socket storage; `None` where it has none.
+    #[inline(always)]
+    pub(crate) fn stored<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
+        self.storage(map, core::ptr::null_mut(), 0)
+    }
+
+    /// As [`Self::stored`], made of zeros where there is none; `None` where the socket's memory
+    /// is used up.
+    #[inline(always)]
+    pub(crate) fn stored_or_zero<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
+        self.storage(map, core::ptr::null_mut(), u64::from(BPF_SK_STORAGE_GET_F_CREATE))
+    }
+
+    #[inline(always)]
+    fn storage<'a, T>(self, map: &SkStorage<T>, initial: *mut T, flags: u64) -> Option<&'a mut T> {
+        let map = core::ptr::from_ref(map).cast_mut();
+        // SAFETY: a full socket, a map of socket storage, and an initial value of its type or none.
+        let value = unsafe { bpf_sk_storage_get(map.cast(), self.0.cast(), initial.cast(), flags) };
+        // SAFETY: null, or a value of the map's type that lives as long as the socket. Calls of
+        // several threads may write it at once: each field is a plain word, and whoever reads
+        // bears with a mixture.
+        unsafe { value.cast::<T>().as_mut() }
+    }
+
+    /// What was written down about it; `None` for a socket that is older than the hooks.
+    ///
+    /// A copy, since the compiler looks into a reference before it asks whether there is one.
+    #[inline(always)]
+    pub(crate) fn note(self) -> Option<SocketNote> {
+        self.stored(&SOCKETS).map(|entry| entry.note)
+    }
+
+    /// Where a packet of the socket was meant to go, where that is certain whatever translation
+    /// made of it: a TCP connection has one peer, and of another socket every call is known.
+    #[inline(always)]
+    pub(crate) fn asked(
+        self,
+        packet: &Packet,
+        note: Option<&SocketNote>,
+    ) -> Option<(Address, u16)> {
+        match (self.kind(), packet.protocol) {
+            (SOCK_STREAM, protocol::TCP) => Some(self.peer()),
+            (SOCK_DGRAM, protocol::UDP) => {
+                let asked = note?.only_destination()?;
+                let peer = self.peer();
+                // Connected before the hooks were there, to somewhere else.
+                if peer.1 != 0 && peer != asked {
+                    return None;
+                }
+                Some(asked)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the kernel wrote the packet's headers: no raw socket's packet.
+    #[inline(always)]
+    pub(crate) fn is_raw(self) -> bool {
+        self.kind() == SOCK_RAW
+    }
+
+    #[inline(always)]
+    fn kind(self) -> u32 {
+        // SAFETY: a full socket.
+        unsafe { (*self.0).type_ }
+    }
+
+    /// The socket itself, for helpers.
+    #[inline(always)]
+    pub(crate) const fn as_ptr(self) -> *mut bpf_sock {
+        self.0
+    }
+
+    #[inline(always)]
+    fn peer(self) -> (Address, u16) {
+        // SAFETY: a full socket.
+        let port = u16::from_be(unsafe { (*self.0).dst_port });
+        // SAFETY: as above.
+        let family = unsafe { (*self.0).family };
+        if family == AF_INET {
+            // SAFETY: as above. Volatile, or the compiler reads either family's word by one
+            // instruction at a computed offset, which the verifier refuses.
+            let word = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip4) };
+            return (Address::from_v4_word(word), port);
+        }
+        // SAFETY: as above.
+        let first = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[0]) };
+        // SAFETY: as above.
+        let second = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[1]) };
+        // SAFETY: as above.
+        let third = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[2]) };
+        // SAFETY: as above.
+        let fourth = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[3]) };
+        (Address::from_words([first, second, third, fourth]), port)
+    }
+}
+
+/// Notes the network namespace of a socket that is being made.
+#[inline(always)]
+pub(crate) fn note_created(ctx: &SockContext) {
+    // SAFETY: the kernel hands the program a valid context.
+    let cookie = unsafe { bpf_get_netns_cookie(ctx.sock.cast()) };
+    let mut entry = empty(cookie);
+    // A socket without a note has no namespace: nothing is learned from its answers.
+    let _: Option<&mut SocketEntry> =
+        Socket(ctx.sock).storage(&SOCKETS, &raw mut entry, BPF_SK_STORAGE_GET_F_CREATE.into());
+}
+
+/// Notes what a socket asks for, and tells its namespace.
+#[inline(always)]
+pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [u8; 2]) -> u64 {
+    // SAFETY: the kernel hands the program a valid context.
+    let cookie = unsafe { bpf_get_netns_cookie(ctx.sock_addr.cast()) };
+    let mut entry = empty(cookie);
+    let namespace = entry.note.namespace;
+    // SAFETY: the kernel hands the program a valid context, whose socket is a full one.
+    let socket = Socket(unsafe { (*ctx.sock_addr).__bindgen_anon_1.sk });
+    let stored = socket.storage(&SOCKETS, &raw mut entry, BPF_SK_STORAGE_GET_F_CREATE.into());
+    let Some(stored) = stored else { return namespace };
+    let lock = &raw mut stored.lock;
+    // SAFETY: the lock of that value; the program holds no other.
+    unsafe { bpf_spin_lock(lock.cast()) };
+    let note = &mut stored.note;
+    if note.is_set == 0 {
+        note.destination = destination;
+        note.port_be = port_be;
+        note.is_set = 1;
+    } else if note.destination != destination || note.port_be != port_be {
+        note.is_several = 1;
+    }
+    // SAFETY: taken above.
+    unsafe { bpf_spin_unlock(lock.cast()) };
+    namespace
+}
+
+#[inline(always)]
+fn empty(cookie: u64) -> SocketEntry {
+    // SAFETY: without a context the helper tells the cookie of the initial namespace.
+    let initial = unsafe { bpf_get_netns_cookie(core::ptr::null_mut()) };
+    let note = SocketNote {
+        namespace: if cookie == initial { 0 } else { cookie },
+        destination: Address::from_words([0; 4]),
+        port_be: [0; 2],
+        padding: [0; 6],
+        is_set: 0,
+        is_several: 0,
+    };
+    SocketEntry { note, lock: learned::bpf_spin_lock::default(), padding: 0 }
+}
