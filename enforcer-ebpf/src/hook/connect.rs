@@ -94,7 +94,7 @@ fn judge(ctx: &SockAddrContext, destination: Address) -> i32 {
     if !is_untranslated && !evidence::was_refused(settings, &key, now_ns) {
         return verdict::sock_addr(Verdict::Allow);
     }
-    let port = u16::from_be_bytes(port_be);
+    let port = bounded(u16::from_be_bytes(port_be));
     let Some(decision) = would_refuse(&maps, &destination, protocol::TCP, port, now_ns) else {
         return verdict::sock_addr(Verdict::Allow);
     };
@@ -104,6 +104,16 @@ fn judge(ctx: &SockAddrContext, destination: Address) -> i32 {
     let amount = Amount { packets: 1, bytes: 0, now_ns };
     count::decision(&decision, !destination.is_v4(), &amount);
     verdict::sock_addr(decision.verdict)
+}
+
+/// The same port, as one that the verifier knows to have 16 bits.
+///
+/// Kernels before 7.2, 6.18.15 among them, take what a byte swap leaves for any number (`BPF_END`,
+/// kernel/bpf/verifier.c) and refuse it as an index. The compiler knows better and drops a mask;
+/// it must not know where the number comes from.
+#[inline(always)]
+fn bounded(port: u16) -> u16 {
+    core::hint::black_box(u32::from(port)) as u16
 }
 
 #[inline(always)]
