@@ -14,6 +14,7 @@ mod handover;
 mod policy_file;
 mod report;
 mod serve;
+mod signals;
 mod watch;
 mod workloads;
 
@@ -26,7 +27,6 @@ use std::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, watch as latest},
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -36,6 +36,7 @@ use self::{
     enforcement::{Enforcement, Prepared},
     handover::{Asked as AskedQuestion, Questions},
     report::Circumstances,
+    signals::{Request, Signals},
     watch::Watch,
     workloads::Workloads,
 };
@@ -74,14 +75,16 @@ pub struct Options {
     pub ready_timeout: Duration,
 }
 
-/// Runs until a signal ends it.
+/// Runs until a signal ends it; during the start, with nothing left.
 ///
 /// # Errors
 ///
 /// What kept it from starting; nothing of this start is then left attached.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let mut agent = Agent::start(&options).await?;
-    let ended = agent.serve().await;
+    // Before anything is loaded: an end in the middle of a start must not be left half done.
+    let mut signals = Signals::listen()?;
+    let Some(mut agent) = Agent::start(&options, &mut signals).await? else { return Ok(()) };
+    let ended = agent.serve(&mut signals).await;
     agent.stop(options.detach_on_exit)?;
     ended
 }
@@ -99,7 +102,8 @@ struct Agent {
 }
 
 impl Agent {
-    async fn start(options: &Options) -> anyhow::Result<Self> {
+    /// `None`: a signal came before it was ready, and nothing of the start is left.
+    async fn start(options: &Options, signals: &mut Signals) -> anyhow::Result<Option<Self>> {
         let file = options.policy.clone();
         let cgroup = preflight::check(options.cgroup.as_deref(), &options.bpffs)?;
         let root = preflight::cgroup2_root().unwrap_or_else(|| cgroup.clone());
@@ -158,15 +162,26 @@ impl Agent {
             health,
             started,
         };
-        if let Err(error) = agent.become_ready(options.ready_timeout).await {
-            agent.enforcement.datapath.discard();
-            return Err(error);
+        match agent.become_ready(options.ready_timeout, signals).await {
+            Ok(true) => Ok(Some(agent)),
+            Ok(false) => {
+                agent.enforcement.datapath.discard();
+                tracing::info!("the agent ends before it is ready; nothing is attached");
+                Ok(None)
+            }
+            Err(error) => {
+                agent.enforcement.datapath.discard();
+                Err(error)
+            }
         }
-        Ok(agent)
     }
 
-    /// Waits for names, then attaches.
-    async fn become_ready(&mut self, patience: Duration) -> anyhow::Result<()> {
+    /// Waits for names, then attaches; `false`: a signal came first.
+    async fn become_ready(
+        &mut self,
+        patience: Duration,
+        signals: &mut Signals,
+    ) -> anyhow::Result<bool> {
         let deadline = Instant::now() + patience;
         let mut progress = self.resolver.progress();
         let wanted = self.enforcement.tables.names.exact.len();
@@ -181,6 +196,12 @@ impl Agent {
             tokio::select! {
                 answer = self.answers.recv() => self.take(&answer.context("the resolver ended")?)?,
                 _ = progress.changed() => {}
+                request = signals.next() => {
+                    if request == Request::End {
+                        return Ok(false);
+                    }
+                    // A changed policy file is looked at as soon as the agent is ready.
+                }
                 () = tokio::time::sleep_until(deadline) => {
                     let progress = progress.borrow();
                     tracing::warn!(
@@ -202,13 +223,10 @@ impl Agent {
         );
         self.health.send_replace(Health::Ready);
         notify(&[sd_notify::NotifyState::Ready]);
-        Ok(())
+        Ok(true)
     }
 
-    async fn serve(&mut self) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
-        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    async fn serve(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         let mut watch = Watch::on(&self.enforcement.file.path);
         // The file may have changed since it was read.
         self.reload(Asked::ByChange);
@@ -220,9 +238,10 @@ impl Agent {
             tokio::select! {
                 // Signals first: a stream of answers must not hold up an end.
                 biased;
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => self.reload(Asked::Explicitly),
+                request = signals.next() => match request {
+                    Request::End => return Ok(()),
+                    Request::Reload => self.reload(Asked::Explicitly),
+                },
                 () = watch.changed() => self.reload(Asked::ByChange),
                 _ = tick.tick() => self.log_failure("write the state", Self::tick),
                 _ = sweep.tick() => self.log_failure("sweep", |agent| {

@@ -1,6 +1,6 @@
 //! Starts, reloads and ends: what is enforced meanwhile and afterwards.
 
-use enforcer_tests::{Peer, Probe, Rig, Zone, require_privilege, wait};
+use enforcer_tests::{Peer, Probe, Rig, Zone, nameserver::Behaviour, require_privilege, wait};
 use nix::sys::signal::Signal;
 
 use crate::world::{PATIENCE, PLAIN, ip, number, policy, probe, serve};
@@ -68,7 +68,8 @@ fn enforcement_goes_on_after_sigterm_and_ends_with_unload() {
     let _peer = Peer::tcp(&rig.world, 443).unwrap();
     let mut agent = rig.agent(&policy(PLAIN, &[FIRST])).unwrap();
 
-    assert!(agent.terminate().unwrap().success());
+    let ended = agent.terminate().unwrap();
+    assert!(ended.success(), "{ended}: {:#?}", agent.log());
     assert!(probe(&rig, &to(2)).is_refused_at_once());
     let unloaded = agent.cli(&["unload"]).unwrap();
 
@@ -76,6 +77,26 @@ fn enforcement_goes_on_after_sigterm_and_ends_with_unload() {
     assert!(probe(&rig, &to(2)).is_reached());
     assert_eq!(agent.cli(&["status"]).unwrap().status.code(), Some(4));
     assert!(!rig.pins().exists() || std::fs::read_dir(rig.pins()).unwrap().next().is_none());
+}
+
+#[test]
+fn an_end_during_the_start_leaves_nothing() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let zone = Zone::new().with_behaviour("silent.test", Behaviour::Silence);
+    let server = serve(&rig, zone);
+    let silent = "{name: silent, to: [{fqdn: silent.test}], ports: [tcp/443]}";
+    let mut agent = rig.launch(&policy(PLAIN, &[silent]), &["--ready-timeout", "60"]).unwrap();
+    wait::until_true("the name to be asked for", PATIENCE, || server.queries() > 0).unwrap();
+
+    let ended = agent.terminate().unwrap();
+
+    assert!(ended.success(), "{ended}: {:#?}", agent.log());
+    assert!(!agent.log().iter().any(|line| line.contains(" ready ")), "{:#?}", agent.log());
+    assert!(probe(&rig, &to(1)).is_reached());
+    assert_eq!(agent.cli(&["status"]).unwrap().status.code(), Some(4));
+    assert!(std::fs::read_dir(rig.pins()).map_or(true, |mut pins| pins.next().is_none()));
 }
 
 #[test]
@@ -87,8 +108,9 @@ fn detaches_on_exit_when_asked_to() {
     agent.wait_until_ready().unwrap();
     assert!(probe(&rig, &to(2)).is_refused_at_once());
 
-    assert!(agent.terminate().unwrap().success());
+    let ended = agent.terminate().unwrap();
 
+    assert!(ended.success(), "{ended}: {:#?}", agent.log());
     assert!(probe(&rig, &to(2)).is_reached());
     assert_eq!(agent.cli(&["status"]).unwrap().status.code(), Some(4));
 }
