@@ -15,6 +15,7 @@ mod test;
 mod tidy;
 #[path = "../../enforcer/build/toolchain.rs"]
 mod toolchain;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -33,7 +34,11 @@ enum Verb {
     /// Brings what the machine lacks: an eBPF compiler, bpf-linker, the tools the tests call.
     ///
     /// Says each thing it does in a line, and says nothing when there is nothing to do.
-    Setup,
+    Setup {
+        /// Brings the kernels and the emulator of `vm`, too
+        #[arg(long)]
+        vm: bool,
+    },
     /// Builds the agent with its kernel programs.
     Build(build::Profile),
     /// Shows the main job at work in a world of its own: namespaces, a cgroup, a name server.
@@ -44,6 +49,10 @@ enum Verb {
     ///
     /// Needs root, unless `--tier unit` or `--tier cli` is asked for.
     Test(test::Arguments),
+    /// Runs the program and end-to-end tests on six kernels, 5.10 to 7.3, in an emulator.
+    ///
+    /// Closes with a table and `N passed, N failed`. Fetches the kernels the first time.
+    Vm(vm::Arguments),
     /// Runs the gate that a change has to pass: format, lints, licences, all tests, the demo.
     ///
     /// Goes on after a failure, so that one run shows them all. Needs root.
@@ -52,10 +61,12 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
-        Verb::Setup => setup::run(),
+        Verb::Setup { vm: false } => setup::run(),
+        Verb::Setup { vm: true } => vm::prepare(),
         Verb::Build(profile) => build::run(profile),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Test(arguments) => return tally::close(test::run(&arguments)),
+        Verb::Vm(arguments) => return tally::close_in_short(vm::run(&arguments)),
         Verb::Ci => return tally::close(ci::run()),
     };
     match outcome {

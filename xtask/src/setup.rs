@@ -6,18 +6,24 @@
 mod apt;
 pub(crate) mod compiler;
 mod linker;
-mod tools;
+pub(crate) mod tools;
 
 use anyhow::Result;
 
 /// Brings everything that building and testing need.
 pub(crate) fn run() -> Result<()> {
     for_build()?;
-    tools::ensure()
+    tools::ensure(&tools::TESTS, "the tests call")
 }
 
 /// Brings what building needs, which is little enough to do without root where rustup serves.
 pub(crate) fn for_build() -> Result<()> {
     let toolchain = compiler::ensure()?;
     linker::ensure(&toolchain)
+}
+
+/// Brings what running the tests on other kernels needs, the kernels themselves apart.
+pub(crate) fn for_machines() -> Result<()> {
+    run()?;
+    tools::ensure(&tools::MACHINES, "run virtual machines")
 }

@@ -37,6 +37,11 @@ impl Tally {
         }
     }
 
+    /// The last line of `vm`, where nothing is skipped.
+    pub(crate) fn counts(self) -> String {
+        format!("{} passed, {} failed", self.passed.saturating_sub(self.declined), self.failed)
+    }
+
     pub(crate) const fn has_failures(self) -> bool {
         self.failed > 0
     }
@@ -54,20 +59,27 @@ impl AddAssign for Tally {
 /// The last line of `test` and `ci`, which scripts read.
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let passed = self.passed.saturating_sub(self.declined);
-        let skipped = self.ignored + self.declined;
-        write!(formatter, "{passed} passed, {} failed, {skipped} skipped", self.failed)
+        write!(formatter, "{}, {} skipped", self.counts(), self.ignored + self.declined)
     }
 }
 
 /// Prints the last line and turns it into the exit code; a verb that could not finish has failed.
-#[expect(clippy::print_stdout, reason = "the last line is the verb's answer")]
 pub(crate) fn close(outcome: anyhow::Result<Tally>) -> ExitCode {
+    close_with(outcome, |tally| tally.to_string())
+}
+
+/// The same without what was skipped.
+pub(crate) fn close_in_short(outcome: anyhow::Result<Tally>) -> ExitCode {
+    close_with(outcome, Tally::counts)
+}
+
+#[expect(clippy::print_stdout, reason = "the last line is the verb's answer")]
+fn close_with(outcome: anyhow::Result<Tally>, line: fn(Tally) -> String) -> ExitCode {
     let tally = outcome.unwrap_or_else(|error| {
         step::complain(&error);
         Tally::FAIL
     });
-    println!("{tally}");
+    println!("{}", line(tally));
     if tally.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

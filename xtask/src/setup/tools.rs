@@ -1,14 +1,17 @@
-//! The programs that the privileged tests and the demo call.
+//! The programs that are called, other than compilers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use super::apt;
 use crate::toolchain;
 
-/// Each program, and the Debian package that has it.
-const TOOLS: [(&str, &str); 5] = [
+/// A program, and the Debian package that has it.
+pub(crate) type Tool = (&'static str, &'static str);
+
+/// What the privileged tests and the demo call.
+pub(crate) const TESTS: [Tool; 5] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("bpftool", "bpftool"),
@@ -16,19 +19,25 @@ const TOOLS: [(&str, &str); 5] = [
     ("dig", "dnsutils"),
 ];
 
-/// Installs the packages of the programs that are missing.
-pub(super) fn ensure() -> Result<()> {
-    let missing: Vec<&str> = TOOLS
-        .iter()
-        .filter(|(program, _)| !is_installed(program))
-        .map(|(_, package)| *package)
-        .collect();
+/// What runs the tests on other kernels: an emulator, and what kernel packages are unpacked with.
+pub(crate) const MACHINES: [Tool; 4] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("depmod", "kmod"),
+    ("xz", "xz-utils"),
+    ("strip", "binutils"),
+];
+
+/// Installs the packages of the programs that are missing. `whose` completes the sentence "find
+/// the tools that ...".
+pub(super) fn ensure(tools: &[Tool], whose: &str) -> Result<()> {
+    let missing: Vec<&str> =
+        tools.iter().filter(|(program, _)| find(program).is_none()).map(|it| it.1).collect();
     if missing.is_empty() {
         return Ok(());
     }
     if !apt::is_usable() {
         bail!(
-            "find the tools that the tests call: install {} by hand, or run this as root on Debian",
+            "find the tools that {whose}: install {} by hand, or run this as root on Debian",
             missing.join(" ")
         );
     }
@@ -36,8 +45,8 @@ pub(super) fn ensure() -> Result<()> {
     apt::install(&missing)
 }
 
-/// The system's folders are not on the `PATH` of an ordinary user.
-fn is_installed(program: &str) -> bool {
-    toolchain::on_path(program).is_some()
-        || ["/usr/sbin", "/sbin"].iter().any(|folder| Path::new(folder).join(program).exists())
+/// Where a program is. The system's folders are not on the `PATH` of an ordinary user.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let system = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(program));
+    toolchain::on_path(program).or_else(|| system.into_iter().find(|path| path.exists()))
 }
