@@ -35,7 +35,7 @@ pub struct AddressEntry {
     pub rules: RuleMask,
     /// Boot time in nanoseconds at which it stops counting.
     pub expires_ns: u64,
-    /// Boot time of a packet that it let pass, not older than a second where there was one.
+    /// Boot time of a packet that it let pass, at most a second before the newest; 0: none yet.
     pub used_ns: u64,
     /// Key of the newest name in `NAME_TEXT`.
     pub name: u64,
@@ -69,7 +69,8 @@ impl AddressEntry {
         if now_ns < self.expires_ns {
             return true;
         }
-        now_ns < self.expires_ns.saturating_add(grace_ns)
+        self.used_ns != 0
+            && now_ns < self.expires_ns.saturating_add(grace_ns)
             && self.used_ns.saturating_add(grace_ns) > self.expires_ns
     }
 }

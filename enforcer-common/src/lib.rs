@@ -35,6 +35,7 @@ pub mod decide;
 pub mod dns;
 pub mod fragment;
 pub mod learned;
+pub mod measure;
 pub mod packet;
 pub mod rule_mask;
 pub mod settings;

@@ -20,6 +20,7 @@ mod evidence;
 mod handover;
 mod hook;
 mod learned;
+mod measure;
 mod names;
 mod packet;
 mod scratch;

@@ -11,10 +11,12 @@ use aya_ebpf::{
 };
 use enforcer_common::{
     address::Address,
-    learned,
+    learned, measure,
     packet::{Packet, protocol},
     socket::{SocketEntry, SocketNote},
 };
+
+use crate::measure::is_in_force;
 
 #[btf_map]
 static SOCKETS: SkStorage<SocketEntry> = SkStorage::new();
@@ -85,6 +87,9 @@ impl Socket {
         match (self.kind(), packet.protocol) {
             (SOCK_STREAM, protocol::TCP) => Some(self.peer()),
             (SOCK_DGRAM, protocol::UDP) => {
+                if !is_in_force(measure::ONLY_DESTINATION) {
+                    return note.map(|note| (note.destination, u16::from_be_bytes(note.port_be)));
+                }
                 let asked = note?.only_destination()?;
                 let peer = self.peer();
                 // Connected before the hooks were there, to somewhere else.
@@ -165,7 +170,7 @@ pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [
     // SAFETY: the lock of that value; the program holds no other.
     unsafe { bpf_spin_lock(lock.cast()) };
     let note = &mut stored.note;
-    if note.is_set == 0 {
+    if note.is_set == 0 || !is_in_force(measure::ONLY_DESTINATION) {
         note.destination = destination;
         note.port_be = port_be;
         note.is_set = 1;

@@ -16,13 +16,14 @@ use enforcer_common::{
     decide::Tables,
     fragment::{FragmentEntry, FragmentKey},
     learned::{AddressEntry, AddressKey},
+    measure,
     packet::{Packet, protocol},
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings, flag},
     socket::SocketNote,
 };
 
-use crate::{learned, packet::nothing, socket::Socket};
+use crate::{learned, measure::is_in_force, packet::nothing, socket::Socket};
 
 const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 const ADDRESS_BITS: u32 = 128;
@@ -124,7 +125,8 @@ impl<'a> Maps<'a> {
     /// Whether a packet speaks in the name of a trusted resolver and is not from its socket.
     #[inline(always)]
     pub(crate) fn is_forged(&self, packet: &Packet, socket: Option<Socket>) -> bool {
-        if packet.protocol != protocol::UDP && packet.protocol != protocol::TCP {
+        let has_ports = packet.protocol == protocol::UDP || packet.protocol == protocol::TCP;
+        if !has_ports || !is_in_force(measure::FORGERY) {
             return false;
         }
         let (Some(settings), Some(socket)) = (self.settings, socket) else { return false };

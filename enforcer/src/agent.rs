@@ -73,6 +73,9 @@ pub struct Options {
     pub max_addresses: u32,
     /// How long to wait for the first answers of all names before attaching.
     pub ready_timeout: Duration,
+    /// Measures against poisoning that are left out, for tests
+    /// ([`enforcer_common::measure`]).
+    pub without: u32,
 }
 
 /// Runs until a signal ends it; during the start, with nothing left.
@@ -122,6 +125,7 @@ impl Agent {
             cgroup: cgroup.clone(),
             max_addresses: options.max_addresses,
             hosts: prepared.hosts(),
+            without: options.without,
         };
         let datapath = Datapath::load(&load, BootTime::now())?;
         let enforcement = Enforcement::start(datapath, prepared, Workloads::new(root.clone()))?;

@@ -53,6 +53,7 @@ impl Lab {
             cgroup: rig.workload.path().to_owned(),
             max_addresses: 1_024,
             hosts: 0,
+            without: 0,
         };
         let datapath = Datapath::load(&options, BootTime::now()).unwrap();
         let shown = rig

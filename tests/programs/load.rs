@@ -15,6 +15,7 @@ fn every_program_loads_and_prints_its_verified_instructions() {
         cgroup: rig.workload.path().to_owned(),
         max_addresses: 1_024,
         hosts: 0,
+        without: 0,
     };
 
     let datapath = Datapath::load(&options, BootTime::now()).unwrap();

@@ -50,11 +50,12 @@ pub struct Agent<'a> {
 impl<'a> Agent<'a> {
     pub(crate) fn launch(
         launch: Launch<'a>,
+        program: &Path,
         policy: &str,
         arguments: &[&str],
     ) -> anyhow::Result<Self> {
         let policy = launch.scratch.write(POLICY, policy)?;
-        let mut command = reexec::command(launch.home, &binary::enforcer()?)?;
+        let mut command = reexec::command(launch.home, program)?;
         command.arg("run").arg("--policy").arg(policy);
         command.arg("--cgroup").arg(launch.enforced);
         command.arg("--bpffs").arg(&launch.bpffs);

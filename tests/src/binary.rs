@@ -19,6 +19,14 @@ pub fn enforcer() -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The agent that can be run without a measure: `ENFORCER_WEAK_BIN`, else the one beside.
+pub(crate) fn weak() -> anyhow::Result<PathBuf> {
+    match env::var_os("ENFORCER_WEAK_BIN") {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => beside("enforcer-weak").context("find enforcer-weak: build it"),
+    }
+}
+
 /// A program that has the rig's hidden verbs: `ENFORCER_DEMO_BIN`, this one, or the one beside.
 pub(crate) fn own() -> anyhow::Result<PathBuf> {
     if let Some(path) = env::var_os("ENFORCER_DEMO_BIN") {

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use crate::{
     agent::{Agent, Launch},
+    binary,
     bpffs::Bpffs,
     capture::Capture,
     cgroup::{self, Cgroup},
@@ -135,14 +136,30 @@ impl Rig {
     ///
     /// That it could not be started.
     pub fn launch(&self, policy: &str, arguments: &[&str]) -> anyhow::Result<Agent<'_>> {
-        let launch = Launch {
+        Agent::launch(self.place(), &binary::enforcer()?, policy, arguments)
+    }
+
+    /// Starts an agent that leaves measures against poisoning out
+    /// ([`enforcer_common::measure`]), and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// That it did not come so far.
+    pub fn agent_without(&self, measures: u32, policy: &str) -> anyhow::Result<Agent<'_>> {
+        let without = ["--without", &measures.to_string()];
+        let agent = Agent::launch(self.place(), &binary::weak()?, policy, &without)?;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
+    fn place(&self) -> Launch<'_> {
+        Launch {
             namespace: &self.client,
             home: self.agents.path(),
             enforced: self.workload.path(),
             bpffs: self.pins(),
             scratch: &self.scratch,
-        };
-        Agent::launch(launch, policy, arguments)
+        }
     }
 
     /// The folder of pins.

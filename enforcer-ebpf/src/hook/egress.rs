@@ -5,6 +5,7 @@ use enforcer_common::{
     decide::{Decision, Tables as _, decide},
     fragment::{FragmentEntry, LIFETIME_NS},
     learned::AddressKey,
+    measure,
     packet::{Bytes as _, Packet, Piece, ethertype, protocol},
     settings::{Settings, flag},
     socket::SocketNote,
@@ -15,6 +16,7 @@ use crate::{
     ask::{self, Asked},
     count::{self, Amount},
     evidence, learned,
+    measure::is_in_force,
     packet::{Buffer, forget},
     socket::Socket,
     tables::Maps,
@@ -60,7 +62,9 @@ fn judge_packet(ctx: &SkBuffContext, asked: &mut Asked) -> i32 {
                     transport: forget(packet.transport),
                     length: forget(packet.length),
                     is_tcp: forget(u32::from(packet.protocol == protocol::TCP)),
-                    is_loopback: forget(u32::from(buffer.is_loopback())),
+                    is_loopback: forget(u32::from(
+                        buffer.is_loopback() && is_in_force(measure::PATH),
+                    )),
                     nothing: buffer.nothing(),
                 };
             }

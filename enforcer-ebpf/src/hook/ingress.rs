@@ -12,6 +12,7 @@ use enforcer_common::{
         walk::{ENDED, MAX_ROUNDS, Walked},
     },
     learned::AddressKey,
+    measure,
     packet::{Bytes as _, Packet, Piece, protocol},
     settings::Settings,
     special::kind,
@@ -20,7 +21,9 @@ use enforcer_common::{
 use crate::{
     ask::{PENDING, STREAMS},
     handover::{count, hand_over},
-    learned, names,
+    learned,
+    measure::is_in_force,
+    names,
     packet::{Buffer, forget},
     scratch::{self, Arrival, Scratch},
     socket::Socket,
@@ -80,13 +83,15 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
         count(Learning::OverBound);
         return false;
     }
-    let is_loopback = buffer.is_loopback();
-    scratch.arrival = Arrival::new(now_ns, note.namespace, resolver.number);
+    let is_loopback = buffer.is_loopback() && is_in_force(measure::PATH);
+    let namespace = if is_in_force(measure::NAMESPACE) { note.namespace } else { 0 };
+    scratch.arrival = Arrival::new(now_ns, namespace, resolver.number);
     scratch.arrival.length = length;
     scratch.arrival.nothing = buffer.nothing();
     scratch.arrival.is_loopback = u32::from(is_loopback);
     scratch.arrival.is_fragmentable =
-        u32::from(!is_tcp && !is_loopback && length > MAX_UNFRAGMENTED);
+        u32::from(!is_tcp && !is_loopback && length > MAX_UNFRAGMENTED)
+            * u32::from(is_in_force(measure::FRAGMENTS));
     true
 }
 
@@ -321,6 +326,9 @@ fn message_of_segment(ctx: &SkBuffContext, socket: Socket, packet: &Packet) -> O
     } else {
         u32::from(u16::from_be_bytes(ctx.load::<[u8; 2]>(payload as usize).ok()?))
     };
+    if !is_in_force(measure::STREAM) {
+        return (bytes == length + 2).then_some((payload + 2, length));
+    }
     match stream.arrived(sequence, bytes, length) {
         Segment::Nothing => None,
         Segment::Whole => Some((payload + 2, length)),

@@ -108,6 +108,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         detach_on_exit: args.detach_on_exit,
         max_addresses: args.max_addresses,
         ready_timeout: Duration::from_secs(args.ready_timeout),
+        without: 0,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

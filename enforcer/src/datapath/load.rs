@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aya::{Ebpf, EbpfLoader};
-use enforcer_common::abi::map;
+use enforcer_common::{abi::map, measure};
 
 use super::{
     BootTime, DatapathError, Document,
@@ -34,6 +34,9 @@ pub struct LoadOptions {
     pub max_addresses: u32,
     /// How many single addresses the first policy's CIDR rules name.
     pub hosts: usize,
+    /// Measures against poisoning that are left out, for tests
+    /// ([`enforcer_common::measure`]).
+    pub without: u32,
 }
 
 /// A loaded datapath. Dropping it leaves all that is attached in force.
@@ -68,6 +71,7 @@ impl Datapath {
         raise_memlock();
         let hosts = u32::try_from(options.hosts.saturating_mul(2)).unwrap_or(u32::MAX);
         let mut object = EbpfLoader::new()
+            .override_global(measure::WITHOUT, &options.without, true)
             .map_max_entries(map::ADDRS, options.max_addresses)
             .map_max_entries(map::HOSTS, hosts.max(MIN_HOSTS))
             .load(OBJECT)
