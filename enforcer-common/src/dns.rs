@@ -31,7 +31,7 @@ pub const MAX_UNFRAGMENTED: u32 = 1_232;
 pub const HEADER_BYTES: u32 = 12;
 
 /// Addresses that one answer can teach; an answer with more is left to the agent.
-pub const MAX_FOUND: u32 = 80;
+pub const MAX_FOUND: u32 = 72;
 
 /// Record types (IANA registry).
 pub mod record_type {

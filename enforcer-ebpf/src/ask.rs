@@ -12,9 +12,10 @@ use enforcer_common::{
         question,
         stream::{MAX_QUESTIONS, Stream},
     },
+    packet::Packet,
 };
 
-use crate::{handover, packet::forget, socket::Socket};
+use crate::{handover, socket::Socket, zero::Zero};
 
 /// Questions of each socket that wait for their answers.
 #[btf_map]
@@ -32,7 +33,7 @@ struct InPacket<'a> {
     ctx: &'a SkBuffContext,
     at: u32,
     length: u32,
-    nothing: u32,
+    zero: &'a Zero,
 }
 
 impl Message for InPacket<'_> {
@@ -53,7 +54,7 @@ impl Message for InPacket<'_> {
 
     #[inline(always)]
     fn forget(&self, value: u32) -> u32 {
-        forget(value, self.nothing)
+        self.zero.forget(value)
     }
 }
 
@@ -81,8 +82,7 @@ pub(crate) struct Asked {
     pub(crate) length: u32,
     pub(crate) is_tcp: u32,
     pub(crate) is_loopback: u32,
-    /// Zero.
-    pub(crate) nothing: u32,
+    padding: u32,
 }
 
 impl Asked {
@@ -93,8 +93,32 @@ impl Asked {
         length: 0,
         is_tcp: 0,
         is_loopback: 0,
-        nothing: 0,
+        padding: 0,
     };
+}
+
+impl Asked {
+    /// Takes what is known of a packet; whether it is of TCP and leaves by loopback comes as `is`.
+    #[inline(always)]
+    pub(crate) fn write(
+        &mut self,
+        zero: &Zero,
+        resolver: u32,
+        packet: &Packet,
+        is: [bool; 2],
+        now_ns: u64,
+    ) {
+        let [is_tcp, is_loopback] = is.map(u32::from);
+        *self = Self {
+            now_ns,
+            resolver: zero.forget(resolver),
+            transport: zero.forget(packet.transport),
+            length: zero.forget(packet.length),
+            is_tcp: zero.forget(is_tcp),
+            is_loopback: zero.forget(is_loopback),
+            padding: 0,
+        };
+    }
 }
 
 /// Writes down what a packet asks.
@@ -106,6 +130,7 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
     // The places exist from the first packet on: the answer to a SYN is to be seen. A socket whose
     // memory is used up learns nothing.
     let Some(pending) = socket.stored_or_zero(&PENDING) else { return };
+    let Some(zero) = Zero::find() else { return };
     let header = asked.transport & 0x1ff;
     let mut stream = None;
     let mut at = header + UDP_HEADER_BYTES;
@@ -118,7 +143,7 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
         at = header + (u32::from(words >> 4) << 2);
     }
     for _ in 0..MAX_MESSAGES {
-        at = forget(at, asked.nothing) & 0xffff;
+        at = zero.forget(at) & 0xffff;
         let mut length = asked.length.wrapping_sub(at);
         if asked.is_tcp == 1 {
             let [high, low] = load(ctx, at);
@@ -130,7 +155,7 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
         }
         let end = note_message(ctx, pending, asked, at, length);
         match &mut stream {
-            Some(stream) if end != 0 => remember(ctx, stream, asked.resolver, at, end),
+            Some(stream) if end != 0 => remember(ctx, stream, zero, asked.resolver, at, end),
             Some(_) => {}
             None => return,
         }
@@ -147,7 +172,8 @@ fn note_message(
     at: u32,
     length: u32,
 ) -> u32 {
-    let message = InPacket { ctx, at, length, nothing: asked.nothing };
+    let Some(zero) = Zero::find() else { return 0 };
+    let message = InPacket { ctx, at, length, zero };
     let Some(header) = question::header(&message) else { return 0 };
     if header.is_answer || header.opcode != 0 || header.questions != 1 {
         return 0;
@@ -166,12 +192,19 @@ fn note_message(
 
 /// Keeps a question of a connection for the agent.
 #[inline(always)]
-fn remember(ctx: &SkBuffContext, stream: &mut Stream, resolver: u32, at: u32, bytes: u32) {
-    let index = core::hint::black_box(stream.asked) as usize & (MAX_QUESTIONS - 1);
+fn remember(
+    ctx: &SkBuffContext,
+    stream: &mut Stream,
+    zero: &Zero,
+    resolver: u32,
+    at: u32,
+    bytes: u32,
+) {
+    let index = zero.index(stream.asked, MAX_QUESTIONS as u32 - 1);
     stream.asked = stream.asked.wrapping_add(1);
     let kept = &mut stream.questions[index];
     // The verifier wants to see at the call that it is neither zero nor too long.
-    let bytes = (core::hint::black_box(bytes).wrapping_sub(1) & 0xff) + 1;
+    let bytes = (zero.forget(bytes).wrapping_sub(1) & 0xff) + 1;
     kept.resolver = resolver;
     kept.why = u32::from(Learning::Segmented.number());
     let to = kept.message.as_mut_ptr();

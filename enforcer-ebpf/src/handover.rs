@@ -21,10 +21,16 @@ static LEARNING: PerCpuArray<u64, ENTRIES> = PerCpuArray::new();
 /// Counts what became of an answer.
 #[inline(always)]
 pub(crate) fn count(learning: Learning) {
+    count_several(learning, 1);
+}
+
+/// Counts what became of several addresses.
+#[inline(always)]
+pub(crate) fn count_several(learning: Learning, several: u32) {
     let Some(counter) = LEARNING.get_ptr_mut(u32::from(learning.number())) else { return };
     // SAFETY: the entry belongs to this processor; where one program interrupts another there, a
     // count may be lost, never memory.
-    unsafe { *counter += 1 };
+    unsafe { *counter += u64::from(several) };
 }
 
 /// Hands a question over: `record` is a [`HandedOver`].

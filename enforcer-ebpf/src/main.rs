@@ -27,6 +27,7 @@ mod scratch;
 mod socket;
 mod tables;
 mod verdict;
+mod zero;
 
 use aya_ebpf::{
     macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr},

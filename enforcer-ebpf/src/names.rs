@@ -13,7 +13,7 @@ use enforcer_common::{
     rule_mask::RuleMask,
 };
 
-use crate::{packet::forget, scratch::Name};
+use crate::{scratch::Name, zero::Zero};
 
 #[btf_map]
 static NAMES: LpmTrie<NameKey, NameEntry, { MAX_NAMES as usize }> = LpmTrie::new();
@@ -24,13 +24,13 @@ static NAME_CHECKS: Array<LabelCheck, { (BANKS * MAX_NAME_CHECKS) as usize }> = 
 ///
 /// A function of its own, as the walk is: what it keeps on the stack is gone when it returns.
 #[inline(never)]
-pub(crate) fn rules(name: &mut Name, bytes: u32, labels: u32, nothing: u32, rules: &mut RuleMask) {
+pub(crate) fn rules(name: &mut Name, zero: &Zero, bytes: u32, labels: u32, rules: &mut RuleMask) {
     name.prefix_bits = bytes << 3;
     let key: *const TrieKey<NameKey> = (&raw const name.prefix_bits).cast();
     // SAFETY: `Name` begins with the bits of the prefix and the bytes of the key, as `TrieKey`
     // does (sizes asserted in `scratch`).
     let Some(entry) = NAMES.get(unsafe { &*key }) else {
-        *rules = RuleMask::filled(u64::from(nothing));
+        *rules = RuleMask::filled(u64::from(zero.get()));
         return;
     };
     // An entry is whole bytes of whole labels, and the longest one found is the name itself
@@ -39,14 +39,14 @@ pub(crate) fn rules(name: &mut Name, bytes: u32, labels: u32, nothing: u32, rule
     *rules = if is_exact { entry.exact } else { entry.below };
     let (mut index, mut left, mut is_accepted) = (entry.first_check, entry.checks, 1);
     for _ in 0..MAX_ENTRY_CHECKS {
-        index = forget(index, nothing) & (BANKS * MAX_NAME_CHECKS - 1);
-        left = forget(left, nothing) & 0xff;
-        is_accepted = forget(is_accepted, nothing) & 1;
+        index = zero.forget(index) & (BANKS * MAX_NAME_CHECKS - 1);
+        left = zero.forget(left) & 0xff;
+        is_accepted = zero.forget(is_accepted) & 1;
         if left == 0 {
             break;
         }
         let Some(check) = NAME_CHECKS.get(index) else { break };
-        is_accepted &= u32::from(check.accepts(&KeyOf { name, nothing }, labels));
+        is_accepted &= u32::from(check.accepts(&KeyOf { name, zero }, labels));
         if check.is_last == 1 {
             if is_accepted == 1 {
                 rules.unite(&check.rules);
@@ -61,27 +61,27 @@ pub(crate) fn rules(name: &mut Name, bytes: u32, labels: u32, nothing: u32, rule
 /// The name as checks look at it.
 struct KeyOf<'a> {
     name: &'a Name,
-    nothing: u32,
+    zero: &'a Zero,
 }
 
 impl Key for KeyOf<'_> {
     #[inline(always)]
     fn label(&self, label: u32) -> u32 {
-        self.name.label(label)
+        self.name.label(self.zero, label)
     }
 
     #[inline(always)]
     fn byte(&self, at: u32) -> u32 {
-        self.name.byte(at)
+        self.name.byte(self.zero, at)
     }
 
     #[inline(always)]
     fn word(&self, at: u32) -> u64 {
-        self.name.word(at)
+        self.name.word(self.zero, at)
     }
 
     #[inline(always)]
     fn forget(&self, value: u32) -> u32 {
-        forget(value, self.nothing)
+        self.zero.forget(value)
     }
 }

@@ -13,14 +13,6 @@ pub(crate) const fn nothing(now_ns: u64) -> u32 {
     (now_ns as i64 >> 63) as u32
 }
 
-/// `value`, of which the verifier knows nothing more. Behind the black box the compiler cannot see
-/// a zero, for which it would take `nothing` itself: what the verifier then finds out about the
-/// value it would know of `nothing`, everywhere.
-#[inline(always)]
-pub(crate) fn forget(value: u32, nothing: u32) -> u32 {
-    core::hint::black_box(value) ^ nothing
-}
-
 /// The packet of a `cgroup_skb` program: its bytes begin at the network header.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {

@@ -20,7 +20,7 @@ use enforcer_common::{
     rule_mask::RuleMask,
 };
 
-use crate::packet::forget;
+use crate::zero::Zero;
 
 const MESSAGE_BYTES: usize = MAX_MESSAGE as usize;
 const MESSAGE_MASK: u32 = MAX_MESSAGE - 1;
@@ -62,8 +62,10 @@ pub(crate) struct Scratch {
     pub(crate) kind: u32,
     /// Which of the addresses found is next.
     pub(crate) index: u32,
-    /// 1 once an address was written.
+    /// Addresses written.
     pub(crate) written: u32,
+    /// Addresses that no rule of the name may learn.
+    pub(crate) special: u32,
     /// 1 once the map was full.
     pub(crate) full: u32,
     /// No rule.
@@ -82,28 +84,16 @@ pub(crate) struct Arrival {
     pub(crate) resolver: u32,
     /// Bytes of the message.
     pub(crate) length: u32,
-    /// Zero, which the verifier cannot know.
-    pub(crate) nothing: u32,
     /// 1 where it came by the loopback device.
     pub(crate) is_loopback: u32,
     /// 1 where it could have been put together from fragments.
     pub(crate) is_fragmentable: u32,
-    padding: u32,
 }
 
 impl Arrival {
     #[inline(always)]
     pub(crate) const fn new(now_ns: u64, namespace: u64, resolver: u32) -> Self {
-        Self {
-            now_ns,
-            namespace,
-            resolver,
-            length: 0,
-            nothing: 0,
-            is_loopback: 0,
-            is_fragmentable: 0,
-            padding: 0,
-        }
+        Self { now_ns, namespace, resolver, length: 0, is_loopback: 0, is_fragmentable: 0 }
     }
 }
 
@@ -143,8 +133,8 @@ pub(crate) fn get<'a>() -> Option<&'a mut Scratch> {
 impl Scratch {
     /// The message as it came.
     #[inline(always)]
-    pub(crate) fn loaded(&self) -> Loaded<'_> {
-        self.message.message(&self.arrival)
+    pub(crate) fn loaded<'a>(&'a self, zero: &'a Zero) -> Loaded<'a> {
+        self.message.message(&self.arrival, zero)
     }
 
     /// Chooses the rules that an address is written for: 1 for all of them, 1 for those that learn
@@ -169,10 +159,16 @@ impl Scratch {
 impl Bytes {
     /// Copies `length` bytes of a packet, 1 to [`MAX_MESSAGE`].
     #[inline(always)]
-    pub(crate) fn load(&mut self, ctx: &SkBuffContext, offset: u32, length: u32) -> bool {
+    pub(crate) fn load(
+        &mut self,
+        ctx: &SkBuffContext,
+        zero: &Zero,
+        offset: u32,
+        length: u32,
+    ) -> bool {
         // The verifier wants to see at the call that it is not zero (7.2 and later); behind the
-        // black box the compiler cannot know that it is not.
-        let length = (core::hint::black_box(length).wrapping_sub(1) & MESSAGE_MASK) + 1;
+        // zero the compiler cannot know that it is not.
+        let length = (zero.forget(length).wrapping_sub(1) & MESSAGE_MASK) + 1;
         let to = self.0.as_mut_ptr();
         // SAFETY: there is room for `length` bytes.
         let loaded = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), offset, to.cast(), length) };
@@ -181,14 +177,14 @@ impl Bytes {
 
     /// The message, as long as it was when it arrived.
     #[inline(always)]
-    pub(crate) const fn message<'a>(&'a self, arrival: &'a Arrival) -> Loaded<'a> {
-        Loaded { bytes: &self.0, length: &arrival.length, nothing: arrival.nothing }
+    pub(crate) const fn message<'a>(&'a self, arrival: &'a Arrival, zero: &'a Zero) -> Loaded<'a> {
+        Loaded { bytes: &self.0, length: &arrival.length, zero }
     }
 
     /// Four bytes in network order.
     #[inline(always)]
-    pub(crate) fn word(&self, at: u32) -> u32 {
-        let at = (core::hint::black_box(at) & MESSAGE_MASK) as usize;
+    pub(crate) fn word(&self, zero: &Zero, at: u32) -> u32 {
+        let at = zero.index(at, MESSAGE_MASK);
         let word = self.0.get(at..).and_then(|tail| tail.first_chunk());
         word.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
     }
@@ -198,7 +194,7 @@ impl Bytes {
 pub(crate) struct Loaded<'a> {
     bytes: &'a [u8; MESSAGE_BYTES + WORD_BYTES],
     length: &'a u32,
-    nothing: u32,
+    zero: &'a Zero,
 }
 
 impl Message for Loaded<'_> {
@@ -211,39 +207,37 @@ impl Message for Loaded<'_> {
 
     #[inline(always)]
     fn byte(&self, at: u32) -> u32 {
-        // Masked right where it is used: a bound that the compiler keeps on the stack is lost to
-        // the verifier of 5.10.
-        let at = (core::hint::black_box(at) & MESSAGE_MASK) as usize;
+        let at = self.zero.index(at, MESSAGE_MASK);
         u32::from(self.bytes[at])
     }
 
     #[inline(always)]
     fn word(&self, at: u32) -> u64 {
-        let at = (core::hint::black_box(at) & MESSAGE_MASK) as usize;
+        let at = self.zero.index(at, MESSAGE_MASK);
         let word = self.bytes.get(at..).and_then(|tail| tail.first_chunk());
         word.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     #[inline(always)]
     fn forget(&self, value: u32) -> u32 {
-        forget(value, self.nothing)
+        self.zero.forget(value)
     }
 }
 
 impl Name {
     #[inline(always)]
-    pub(crate) fn label(&self, label: u32) -> u32 {
-        u32::from(self.labels[(core::hint::black_box(label) & 0x7f) as usize])
+    pub(crate) fn label(&self, zero: &Zero, label: u32) -> u32 {
+        u32::from(self.labels[zero.index(label, 0x7f)])
     }
 
     #[inline(always)]
-    pub(crate) fn byte(&self, at: u32) -> u32 {
-        u32::from(self.bytes[(core::hint::black_box(at) & 0xff) as usize])
+    pub(crate) fn byte(&self, zero: &Zero, at: u32) -> u32 {
+        u32::from(self.bytes[zero.index(at, 0xff)])
     }
 
     #[inline(always)]
-    pub(crate) fn word(&self, at: u32) -> u64 {
-        let at = (core::hint::black_box(at) & 0xff) as usize;
+    pub(crate) fn word(&self, zero: &Zero, at: u32) -> u64 {
+        let at = zero.index(at, 0xff);
         let word = self.bytes.get(at..).and_then(|tail| tail.first_chunk());
         word.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
@@ -256,32 +250,38 @@ impl Name {
     }
 }
 
-impl KeyWriter for Name {
+/// Writes a name.
+pub(crate) struct NameWriter<'a>(pub(crate) &'a mut Name, pub(crate) &'a Zero);
+
+impl KeyWriter for NameWriter<'_> {
     #[inline(always)]
     fn put(&mut self, at: u32, byte: u32) {
-        self.bytes[(core::hint::black_box(at) & 0xff) as usize] = byte as u8;
+        self.0.bytes[self.1.index(at, 0xff)] = byte as u8;
     }
 
     #[inline(always)]
     fn put_label(&mut self, label: u32, at: u32) {
-        self.labels[(core::hint::black_box(label) & 0x7f) as usize] = at as u8;
+        self.0.labels[self.1.index(label, 0x7f)] = at as u8;
     }
 }
 
 impl Offsets {
     /// Where address `index` stands, and 1 where it is of IPv6.
     #[inline(always)]
-    pub(crate) fn get(&self, index: u32) -> (u32, u32) {
-        let kept = self.0[(core::hint::black_box(index) & (OFFSETS as u32 - 1)) as usize];
+    pub(crate) fn get(&self, zero: &Zero, index: u32) -> (u32, u32) {
+        let kept = self.0[zero.index(index, OFFSETS as u32 - 1)];
         (u32::from(kept & !V6), u32::from(kept >> 15))
     }
 }
 
-impl Found for Offsets {
+/// Keeps offsets.
+pub(crate) struct Keeper<'a>(pub(crate) &'a mut Offsets, pub(crate) &'a Zero);
+
+impl Found for Keeper<'_> {
     #[inline(always)]
     fn keep(&mut self, index: u32, at: u32, is_v6: bool) {
         let kept = at as u16 | if is_v6 { V6 } else { 0 };
-        self.0[(core::hint::black_box(index) & (OFFSETS as u32 - 1)) as usize] = kept;
+        self.0.0[self.1.index(index, OFFSETS as u32 - 1)] = kept;
     }
 }
 

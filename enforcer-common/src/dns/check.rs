@@ -3,7 +3,7 @@
 use crate::rule_mask::RuleMask;
 
 /// Checks that one entry of the trie can have: the kernel looks at each.
-pub const MAX_ENTRY_CHECKS: u32 = 32;
+pub const MAX_ENTRY_CHECKS: u32 = 24;
 
 /// Words of a label's text.
 const WORDS: usize = 8;

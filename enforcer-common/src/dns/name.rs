@@ -7,7 +7,10 @@
 //! length follows its label, and a length of 45 or of 48 to 57 is the code of `-` or of a digit,
 //! which a label may contain. `0` and 48 more characters would then begin like the 48 alone.
 
-use super::{HEADER_BYTES, Message, fold, question::Question};
+use super::{
+    HEADER_BYTES, Message, fold,
+    question::{Question, is_zero},
+};
 use crate::{abi::NAME_BYTES, rule_mask::RuleMask};
 
 /// A name's key: zero behind its end.
@@ -63,7 +66,7 @@ pub trait KeyWriter {
 /// Writes the key of a question's name.
 #[inline(always)]
 pub fn write_key(message: &impl Message, question: &Question, writer: &mut impl KeyWriter) {
-    let (mut left, mut to, mut labels) = (0, 0, question.labels);
+    let (mut left, mut to, mut start, mut labels) = (0, 0, 0, question.labels);
     // The comparison below tells the verifier what the end is, a different one in each round; of
     // a copy nobody looks at it afterwards.
     let end = message.forget(question.name_bytes) & 0xff;
@@ -73,17 +76,18 @@ pub fn write_key(message: &impl Message, question: &Question, writer: &mut impl 
         }
         left = message.forget(left) & 0xff;
         to = message.forget(to) & 0xff;
+        start = message.forget(start) & 0xff;
         labels = message.forget(labels) & 0xff;
         let byte = message.byte(HEADER_BYTES + index);
-        if left == 0 {
-            // Its place ends where that of the label before begins.
-            to = end.wrapping_sub(index + 1 + byte) & 0xff;
-            left = byte & 0x3f;
-            labels = labels.wrapping_sub(1) & 0x7f;
-            writer.put_label(labels, to);
-        } else {
-            left -= 1;
-        }
+        let is_length = is_zero(message, left);
+        let (if_length, if_not) = (is_length.wrapping_neg(), is_length.wrapping_sub(1));
+        // The place of a label ends where that of the label before begins.
+        start = start & if_not | end.wrapping_sub(index + 1 + byte) & if_length;
+        to = to & if_not | start & if_length;
+        left = left.wrapping_sub(1) & if_not | byte & if_length;
+        labels = labels.wrapping_sub(is_length) & 0x7f;
+        // Once would do; a branch less for the verifier.
+        writer.put_label(labels, start);
         writer.put(to, fold(byte));
         to += 1;
     }

@@ -114,12 +114,17 @@ impl PendingTable {
             best = message.forget(best) & (WAYS - 1);
             best_age = message.forget(best_age);
             let entry = self.entry(asked.set() + way);
-            let is_same = entry.id() == asked.id && entry.question == question.hash;
-            let age = if is_same || !entry.has(flag::WAITING) {
-                // The first of those, since later ones are not older.
+            let is_same = entry.id() == asked.id
+                && entry.question == question.hash
+                && entry.resolver == asked.resolver;
+            // The same question's own place before a free one: else it would wait twice, and the
+            // answer to the second asking be late by the first.
+            let age = if is_same {
                 u32::MAX
+            } else if entry.has(flag::WAITING) {
+                now.wrapping_sub(entry.sent_ms).min(u32::MAX - 2)
             } else {
-                now.wrapping_sub(entry.sent_ms)
+                u32::MAX - 1
             };
             if age > best_age {
                 (best, best_age) = (way, age);

@@ -76,28 +76,28 @@ pub fn header(message: &impl Message) -> Option<Header> {
 #[inline(always)]
 pub fn question(message: &impl Message) -> Option<Question> {
     let (mut hash, mut folded) = (HASH_BASIS, HASH_BASIS);
-    let (mut labels, mut left, mut odd) = (0, 0, 0);
+    let (mut labels, mut left, mut odd, mut bad) = (0, 0, 0, 0);
     let mut end = 0;
     for index in 0..=MAX_NAME {
         left = message.forget(left) & MAX_LABEL;
         labels = message.forget(labels) & 0xff;
         odd = message.forget(odd) & 1;
+        bad = message.forget(bad) & 1;
         let byte = message.byte(HEADER_BYTES + index);
         (hash, folded) = (mixed(hash, byte), mixed(folded, fold(byte)));
-        if left == 0 {
-            if byte > MAX_LABEL {
-                return None;
-            }
-            if byte == 0 {
-                end = HEADER_BYTES + index + 1;
-                break;
-            }
-            left = byte;
-            labels += 1;
-        } else {
-            left -= 1;
-            odd |= is_odd(byte);
+        // 1 for the length of a label, 0 for a byte of one; no branch but the one at the end.
+        let is_length = is_zero(message, left);
+        if is_length & is_zero(message, byte) == 1 {
+            end = HEADER_BYTES + index + 1;
+            break;
         }
+        bad |= is_length & (byte >> 6 | byte >> 7);
+        odd |= (is_length ^ 1) & is_odd(byte);
+        labels += is_length;
+        left = left.wrapping_sub(1) & is_length.wrapping_sub(1) | byte & is_length.wrapping_neg();
+    }
+    if message.forget(bad) & 1 == 1 {
+        return None;
     }
     let end = message.forget(end) & 0x1ff;
     let labels = message.forget(labels) & 0xff;
@@ -128,6 +128,13 @@ pub fn question(message: &impl Message) -> Option<Question> {
 #[cfg(feature = "user")]
 pub fn name_hash(name: impl IntoIterator<Item = u8>) -> u64 {
     name.into_iter().fold(HASH_BASIS, |hash, byte| mixed(hash, fold(u32::from(byte))))
+}
+
+/// 1 for zero, 0 for any other value below 2^31; without a branch, of which the verifier follows
+/// each: behind `forget` the compiler does not see a comparison in it.
+#[inline(always)]
+pub(super) fn is_zero(message: &impl Message, value: u32) -> u32 {
+    (value | message.forget(value).wrapping_neg()) >> 31 ^ 1
 }
 
 #[inline(always)]

@@ -17,10 +17,11 @@ use crate::{
     count::{self, Amount},
     evidence, learned,
     measure::is_in_force,
-    packet::{Buffer, forget},
+    packet::Buffer,
     socket::Socket,
     tables::Maps,
     verdict,
+    zero::Zero,
 };
 
 #[inline(always)]
@@ -37,6 +38,8 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
 /// Judges a packet; one that passes and is for a trusted resolver is written to `asked`.
 #[inline(never)]
 fn judge_packet(ctx: &SkBuffContext, asked: &mut Asked) -> i32 {
+    // Always there: see `Zero::find`.
+    let Some(zero) = Zero::find() else { return verdict::cgroup_skb(Verdict::Deny) };
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     let buffer = Buffer::new(ctx, now_ns);
@@ -55,18 +58,9 @@ fn judge_packet(ctx: &SkBuffContext, asked: &mut Asked) -> i32 {
             }
             let is_passing = decision.verdict == Verdict::Allow || is_audit;
             if resolver != 0 && is_passing && packet.piece != Piece::LATER {
-                let forget = |value| forget(value, buffer.nothing());
-                *asked = Asked {
-                    now_ns,
-                    resolver: forget(resolver),
-                    transport: forget(packet.transport),
-                    length: forget(packet.length),
-                    is_tcp: forget(u32::from(packet.protocol == protocol::TCP)),
-                    is_loopback: forget(u32::from(
-                        buffer.is_loopback() && is_in_force(measure::PATH),
-                    )),
-                    nothing: buffer.nothing(),
-                };
+                let is_loopback = buffer.is_loopback() && is_in_force(measure::PATH);
+                let is_tcp = packet.protocol == protocol::TCP;
+                asked.write(zero, resolver, &packet, [is_tcp, is_loopback], now_ns);
             }
             decision
         }

@@ -20,14 +20,15 @@ use enforcer_common::{
 
 use crate::{
     ask::{PENDING, STREAMS},
-    handover::{count, hand_over},
+    handover::{count, count_several, hand_over},
     learned,
     measure::is_in_force,
     names,
-    packet::{Buffer, forget},
-    scratch::{self, Arrival, Scratch},
+    packet::Buffer,
+    scratch::{self, Arrival, Keeper, NameWriter, Scratch},
     socket::Socket,
     tables,
+    zero::Zero,
 };
 
 const UDP_HEADER_BYTES: u32 = 8;
@@ -57,6 +58,7 @@ pub(crate) fn learn(ctx: &SkBuffContext) {
 /// Copies a message of a trusted resolver, and says whether there is one.
 #[inline(never)]
 fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut Scratch) -> bool {
+    let Some(zero) = Zero::find() else { return false };
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     let buffer = Buffer::new(ctx, now_ns);
@@ -79,7 +81,7 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
         count(Learning::UnknownNamespace);
         return false;
     };
-    if length == 0 || length > MAX_MESSAGE || !scratch.message.load(ctx, at, length) {
+    if length == 0 || length > MAX_MESSAGE || !scratch.message.load(ctx, zero, at, length) {
         count(Learning::OverBound);
         return false;
     }
@@ -87,7 +89,6 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
     let namespace = if is_in_force(measure::NAMESPACE) { note.namespace } else { 0 };
     scratch.arrival = Arrival::new(now_ns, namespace, resolver.number);
     scratch.arrival.length = length;
-    scratch.arrival.nothing = buffer.nothing();
     scratch.arrival.is_loopback = u32::from(is_loopback);
     scratch.arrival.is_fragmentable =
         u32::from(!is_tcp && !is_loopback && length > MAX_UNFRAGMENTED)
@@ -108,8 +109,9 @@ fn judge(scratch: &mut Scratch, pending: &mut PendingTable, settings: &Settings)
     if name_bytes == 0 {
         return Learning::NoRule;
     }
-    let (labels, nothing) = (scratch.question.labels, scratch.arrival.nothing);
-    names::rules(&mut scratch.name, name_bytes, labels, nothing, &mut scratch.rules);
+    let Some(zero) = Zero::find() else { return Learning::NoRule };
+    let labels = scratch.question.labels;
+    names::rules(&mut scratch.name, zero, name_bytes, labels, &mut scratch.rules);
     if scratch.rules.is_empty() {
         return Learning::NoRule;
     }
@@ -146,7 +148,8 @@ fn tell(scratch: &mut Scratch, why: Learning) -> Learning {
 /// number of what it is instead.
 #[inline(never)]
 fn match_question(scratch: &mut Scratch, pending: &mut PendingTable) -> u32 {
-    let message = scratch.loaded();
+    let Some(zero) = Zero::find() else { return number(Learning::Malformed) };
+    let message = scratch.loaded(zero);
     let Some(header) = question::header(&message) else { return number(Learning::Malformed) };
     if !header.is_answer {
         return number(Learning::Malformed);
@@ -184,8 +187,9 @@ fn write_name(scratch: &mut Scratch) -> u32 {
     if !scratch.question.is_plain {
         return 0;
     }
-    let message = scratch.message.message(&scratch.arrival);
-    write_key(&message, &scratch.question, &mut scratch.name);
+    let Some(zero) = Zero::find() else { return 0 };
+    let message = scratch.message.message(&scratch.arrival, zero);
+    write_key(&message, &scratch.question, &mut NameWriter(&mut scratch.name, zero));
     scratch.question.name_bytes
 }
 
@@ -211,8 +215,9 @@ fn walk_section(scratch: &mut Scratch) -> u64 {
 /// for the verifier when it returns.
 #[inline(never)]
 fn walk_on(scratch: &mut Scratch) -> u32 {
-    let message = scratch.message.message(&scratch.arrival);
-    scratch.walk.round(&message, &scratch.question, &mut scratch.found)
+    let Some(zero) = Zero::find() else { return ENDED };
+    let message = scratch.message.message(&scratch.arrival, zero);
+    scratch.walk.round(&message, &scratch.question, &mut Keeper(&mut scratch.found, zero))
 }
 
 /// Writes what was found; the number of what becomes of it.
@@ -227,16 +232,18 @@ fn write(scratch: &mut Scratch, settings: &Settings, found: u32, ttl: u32) -> u3
     scratch.expires_ns = now_ns + u64::from(ttl) * 1_000_000_000;
     scratch.private = scratch.rules;
     scratch.private.intersect(&settings.private_answers);
-    (scratch.index, scratch.written, scratch.full) = (0, 0, 0);
+    (scratch.index, scratch.written, scratch.special, scratch.full) = (0, 0, 0, 0);
     learned::keep_name(name, scratch.name.key());
     for _ in 0..MAX_FOUND {
         if write_next(scratch, settings) == ENDED {
             break;
         }
     }
+    count_several(Learning::Address, scratch.written);
+    count_several(Learning::SpecialAddress, scratch.special);
     number(if scratch.full == 1 {
         Learning::MapFull
-    } else if scratch.written == 1 {
+    } else if scratch.written != 0 {
         Learning::Learned
     } else {
         Learning::NoAddress
@@ -251,19 +258,19 @@ fn write_next(scratch: &mut Scratch, settings: &Settings) -> u32 {
         return ENDED;
     }
     scratch.index += 1;
-    locate(scratch, index);
-    write_one(scratch, settings);
+    let Some(zero) = Zero::find() else { return ENDED };
+    locate(scratch, zero, index);
+    write_one(scratch, zero, settings);
     0
 }
 
 /// Reads the address number `index` and what it may do.
 #[inline(always)]
-fn locate(scratch: &mut Scratch, index: u32) {
-    let nothing = scratch.arrival.nothing;
-    let (at, is_v6) = scratch.found.get(index);
+fn locate(scratch: &mut Scratch, zero: &Zero, index: u32) {
+    let (at, is_v6) = scratch.found.get(zero, index);
     // Forgotten, or the compiler makes branches of what is computed from it.
-    let is_v6 = forget(is_v6, nothing);
-    let word = |number: u32| scratch.message.word(at + number * 4);
+    let is_v6 = zero.forget(is_v6);
+    let word = |number: u32| scratch.message.word(zero, at + number * 4);
     let address = Address::found([word(0), word(1), word(2), word(3)], is_v6);
     scratch.key = AddressKey { namespace: scratch.arrival.namespace, address };
     scratch.kind = learned::kind(&scratch.key.address, is_v6);
@@ -271,13 +278,13 @@ fn locate(scratch: &mut Scratch, index: u32) {
 
 /// Writes the address for those rules that may learn it.
 #[inline(always)]
-fn write_one(scratch: &mut Scratch, settings: &Settings) {
-    let nothing = scratch.arrival.nothing;
-    let is_ordinary = forget(u32::from(scratch.kind == 0), nothing);
-    let is_liftable = forget(u32::from(scratch.kind == kind::LIFTABLE), nothing);
+fn write_one(scratch: &mut Scratch, zero: &Zero, settings: &Settings) {
+    let is_ordinary = zero.forget(u32::from(scratch.kind == 0));
+    let is_liftable = zero.forget(u32::from(scratch.kind == kind::LIFTABLE));
     scratch.accept(is_ordinary, is_liftable);
     if scratch.accepted.is_empty() {
-        return count(Learning::SpecialAddress);
+        scratch.special += 1;
+        return;
     }
     let change = learned::Change {
         key: &scratch.key,
@@ -287,13 +294,10 @@ fn write_one(scratch: &mut Scratch, settings: &Settings) {
         remove: &scratch.no_rules,
         now_ns: scratch.arrival.now_ns,
         grace_ns: settings.grace_ns,
-        nothing,
+        nothing: zero.get(),
     };
     match learned::change(&change) {
-        Ok(()) => {
-            scratch.written = 1;
-            count(Learning::Address);
-        }
+        Ok(()) => scratch.written += 1,
         Err(()) => scratch.full = 1,
     }
 }
