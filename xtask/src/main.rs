@@ -6,6 +6,7 @@
 mod build;
 mod ci;
 mod demo;
+mod fuzz;
 mod privilege;
 mod setup;
 mod step;
@@ -53,6 +54,11 @@ enum Verb {
     ///
     /// Closes with a table and `N passed, N failed`. Fetches the kernels the first time.
     Vm(vm::Arguments),
+    /// Runs the fuzz targets from the committed corpus on.
+    ///
+    /// With a nightly cargo and cargo-fuzz under libFuzzer; else in a plain loop that damages the
+    /// corpus.
+    Fuzz(fuzz::Arguments),
     /// Runs the gate that a change has to pass: format, lints, licences, all tests, the demo.
     ///
     /// Goes on after a failure, so that one run shows them all. Needs root.
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Setup { vm: true } => vm::prepare(),
         Verb::Build(profile) => build::run(profile),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Test(arguments) => return tally::close(test::run(&arguments)),
         Verb::Vm(arguments) => return tally::close_in_short(vm::run(&arguments)),
         Verb::Ci => return tally::close(ci::run()),

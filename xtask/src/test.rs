@@ -57,7 +57,7 @@ impl Tier {
     /// The runs of `cargo test` that make up the tier: doc tests do not mix with others.
     const fn runs(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Unit => &[&["--lib", "--bins"], &["--doc"]],
+            Self::Unit => &[&["--lib", "--bins", "--test=dns_differential"], &["--doc"]],
             Self::Cli => &[&["--test=cli"]],
             Self::Program => &[&["--test=programs"]],
             Self::E2e => &[&["--test=e2e"]],
