@@ -115,3 +115,6 @@ impl LabelCheck {
 }
 
 const _: () = assert!(size_of::<LabelCheck>() == 64 + 256 + 8);
+
+#[cfg(test)]
+mod tests;

@@ -96,3 +96,6 @@ pub fn write_key(message: &impl Message, question: &Question, writer: &mut impl 
 }
 
 const _: () = assert!(size_of::<NameEntry>() == 144);
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ impl PendingTable {
 }
 
 const _: () = assert!(size_of::<Pending>() == 24 && MAX_PENDING.is_power_of_two());
+
+#[cfg(test)]
+mod tests;

@@ -156,14 +156,4 @@ const fn is_odd(byte: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::is_odd;
-
-    #[test]
-    fn accepts_letters_digits_hyphen_and_underscore_and_nothing_else() {
-        for byte in 0..=255_u8 {
-            let is_plain = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            assert_eq!(is_odd(u32::from(byte)) == 0, is_plain, "{byte}");
-        }
-    }
-}
+mod tests;

@@ -122,3 +122,6 @@ impl Stream {
 
 const _: () = assert!(size_of::<HandedOver>() == 16 + QUESTION_BYTES);
 const _: () = assert!(size_of::<Stream>() == 16 + MAX_QUESTIONS * (16 + QUESTION_BYTES));
+
+#[cfg(test)]
+mod tests;
