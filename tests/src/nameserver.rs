@@ -162,6 +162,10 @@ impl Shared {
             Behaviour::TruncateUdp if transport == Transport::Udp => {
                 answer.metadata.truncation = true;
             }
+            Behaviour::OtherId => {
+                answer.metadata.id ^= 1;
+                answer.add_answers(found.records);
+            }
             Behaviour::Answer | Behaviour::TruncateUdp => {
                 answer.add_answers(found.records);
             }

@@ -44,6 +44,13 @@ enum Action {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Target {
     Address(IpAddr),
+    /// An address, once a resolver was asked for a name in vain or not.
+    AfterLookup {
+        address: IpAddr,
+        name: String,
+        family: Family,
+        resolver: SocketAddr,
+    },
     /// The first address that a resolver gives.
     Name {
         name: String,
@@ -151,6 +158,15 @@ impl Probe {
     #[must_use]
     pub fn by_name(mut self, name: &str, family: Family, resolver: SocketAddr) -> Self {
         self.target = Target::Name { name: name.to_owned(), family, resolver };
+        self
+    }
+
+    /// The same to the same address, once `resolver` was asked for a name, whatever comes of that.
+    #[must_use]
+    pub fn after_lookup(mut self, name: &str, family: Family, resolver: SocketAddr) -> Self {
+        if let Target::Address(address) = self.target {
+            self.target = Target::AfterLookup { address, name: name.to_owned(), family, resolver };
+        }
         self
     }
 

@@ -5,7 +5,7 @@ use crate::{
     probe::Family::{self, V4, V6},
 };
 
-use Act::{LookUp, LookUpOverTcp, Ping, Raw, Tcp, Udp};
+use Act::{LookUp, LookUpOverTcp, Ping, Raw, Tcp, TcpAfterForgery, Udp};
 use By::{Drop, Implicit, Rule};
 
 /// One destination and what should come of it.
@@ -23,6 +23,8 @@ pub(super) struct Row {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Act {
     Tcp(u16),
+    /// A connection to where a name leads, once it was asked for; the answer is a forged one.
+    TcpAfterForgery(u16),
     Udp(u16),
     /// An echo request of a raw socket.
     Ping,
@@ -68,6 +70,7 @@ const fn row(act: Act, to: &'static str, family: Family, by: By) -> Row {
 }
 
 const NO_RULE: By = Drop("no-rule");
+const HCP: By = Rule("aks/*.hcp.japaneast.azmk8s.io");
 const DNS: By = Implicit("dns");
 
 pub(super) const ROWS: &[Row] = &[
@@ -85,6 +88,24 @@ pub(super) const ROWS: &[Row] = &[
     row(Tcp(80), "mcr.microsoft.com", V6, NO_RULE),
     row(Udp(443), "mcr.microsoft.com", V4, NO_RULE),
     row(Ping, "mcr.microsoft.com", V4, NO_RULE),
+    // Names under a wildcard, learned as they are asked for.
+    row(Tcp(443), "c1-dns-1a2b.hcp.japaneast.azmk8s.io", V4, HCP),
+    row(Tcp(443), "c1-dns-1a2b.hcp.japaneast.azmk8s.io", V6, HCP),
+    row(Tcp(443), "a.b.hcp.japaneast.azmk8s.io", V4, HCP),
+    row(Tcp(443), "eastus.data.mcr.microsoft.com", V6, Rule("aks/*.data.mcr.microsoft.com")),
+    row(Tcp(443), "images.blob.core.windows.net", V4, Rule("storage")),
+    row(Tcp(443), "images.blob.core.windows.net", V6, Rule("storage")),
+    row(Tcp(443), "md-disk1.blob.storage.azure.net", V4, Rule("disks")),
+    row(Tcp(80), "c1-dns-1a2b.hcp.japaneast.azmk8s.io", V4, NO_RULE),
+    // Their neighbours.
+    row(Tcp(443), "hcp.japaneast.azmk8s.io", V4, NO_RULE),
+    row(Tcp(443), "c1.hcp.eastus.azmk8s.io", V6, NO_RULE),
+    row(Tcp(443), "blob.core.windows.net", V4, NO_RULE),
+    row(Tcp(443), "evilblob.core.windows.net", V4, NO_RULE),
+    row(Tcp(443), "core.windows.net", V6, NO_RULE),
+    row(Tcp(443), "xmd-disk1.blob.storage.azure.net", V4, NO_RULE),
+    row(Tcp(443), "a.hcp.japaneast.azmk8s.io.evil.example", V4, NO_RULE),
+    row(TcpAfterForgery(443), "forged.blob.core.windows.net", V4, NO_RULE),
     // Names that look alike, and others.
     row(Tcp(443), "www.microsoft.com", V4, NO_RULE),
     row(Tcp(443), "evilmcr.microsoft.com", V4, NO_RULE),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::Context as _;
 
 use super::{rows::Row, trial::Mode};
-use crate::{Capture, NameServer, Peer, Rig, Zone, probe::Family};
+use crate::{Capture, NameServer, Peer, Rig, Zone, nameserver::Behaviour, probe::Family};
 
 const POLICY: &str = include_str!("policy.yaml");
 
@@ -18,7 +18,7 @@ const UDP_PORTS: [u16; 3] = [123, 124, 443];
 const OWN_PORT: u16 = 8080;
 
 /// Names and their addresses. Those of the preset are the ones that its document lists.
-const NAMES: [(&str, &[&str]); 13] = [
+const NAMES: &[(&str, &[&str])] = &[
     ("cdn.mcr.example", &["198.51.100.10", "2001:db8:a::10"]),
     ("mcr-0001.mcr-msedge.net", &["198.51.100.11", "2001:db8:a::11"]),
     ("management.azure.com", &["198.51.100.12", "2001:db8:a::12"]),
@@ -27,6 +27,19 @@ const NAMES: [(&str, &[&str]); 13] = [
     ("packages.aks.azure.com", &["198.51.100.16", "2001:db8:a::16"]),
     ("acs-mirror.azureedge.net", &["198.51.100.17", "2001:db8:a::17"]),
     ("ntp.ubuntu.com", &["203.0.113.123", "2001:db8:b::123"]),
+    ("c1-dns-1a2b.hcp.japaneast.azmk8s.io", &["198.51.100.20", "2001:db8:a::20"]),
+    ("a.b.hcp.japaneast.azmk8s.io", &["198.51.100.21"]),
+    ("eastus.data.mcr.microsoft.com", &["2001:db8:a::22"]),
+    ("edge.storage.example", &["198.51.100.23", "2001:db8:a::23"]),
+    ("md-disk1.blob.storage.azure.net", &["198.51.100.24"]),
+    ("hcp.japaneast.azmk8s.io", &["198.51.100.30"]),
+    ("c1.hcp.eastus.azmk8s.io", &["2001:db8:a::31"]),
+    ("blob.core.windows.net", &["198.51.100.32"]),
+    ("evilblob.core.windows.net", &["198.51.100.33"]),
+    ("core.windows.net", &["2001:db8:a::34"]),
+    ("xmd-disk1.blob.storage.azure.net", &["198.51.100.35"]),
+    ("a.hcp.japaneast.azmk8s.io.evil.example", &["198.51.100.36"]),
+    (FORGED, &["198.51.100.37"]),
     ("time.example", &["203.0.113.124"]),
     ("www.microsoft.com", &["198.51.100.80", "2001:db8:a::80"]),
     ("evilmcr.microsoft.com", &["198.51.100.81"]),
@@ -34,7 +47,13 @@ const NAMES: [(&str, &[&str]); 13] = [
     ("exfiltration.example", &["203.0.113.67", "2001:db8:b::67"]),
 ];
 /// Names that lead to another: what is allowed is the name asked for.
-const ALIASES: [(&str, &str); 1] = [("mcr.microsoft.com", "cdn.mcr.example")];
+const ALIASES: &[(&str, &str)] = &[
+    ("mcr.microsoft.com", "cdn.mcr.example"),
+    ("images.blob.core.windows.net", "blob.tyo01prdstr01a.store.example"),
+    ("blob.tyo01prdstr01a.store.example", "edge.storage.example"),
+];
+/// A name under a wildcard whose answers come with a guessed id.
+const FORGED: &str = "forged.blob.core.windows.net";
 
 /// Everything that rows talk to.
 pub(super) struct Stage {
@@ -85,15 +104,15 @@ pub(super) fn policy(mode: Mode) -> String {
 
 fn zone() -> anyhow::Result<Zone> {
     let mut zone = Zone::new();
-    for (name, addresses) in NAMES {
+    for &(name, addresses) in NAMES {
         let addresses: Vec<_> =
             addresses.iter().map(|text| address(text)).collect::<anyhow::Result<_>>()?;
         zone = zone.with(name, addresses);
     }
-    for (name, target) in ALIASES {
+    for &(name, target) in ALIASES {
         zone = zone.with_alias(name, target);
     }
-    Ok(zone)
+    Ok(zone.with_behaviour(FORGED, Behaviour::OtherId))
 }
 
 fn address(text: &str) -> anyhow::Result<IpAddr> {

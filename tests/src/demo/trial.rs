@@ -130,6 +130,10 @@ impl Row {
         let server = SocketAddr::new(address, 53);
         let probe = match self.act {
             Act::Tcp(port) => Probe::tcp(address, port),
+            Act::TcpAfterForgery(port) => {
+                let probe = Probe::tcp(address, port);
+                return probe.after_lookup(self.to, self.family, resolver);
+            }
             Act::Udp(port) => Probe::udp(address, port),
             Act::Ping => Probe::ping(address),
             Act::LookUp => Probe::lookup(server, QUESTION, Family::V4, Transport::Udp),
@@ -144,7 +148,7 @@ impl Row {
     /// Protocol and port under which the capture counts.
     fn wire(&self) -> (u8, u16) {
         match self.act {
-            Act::Tcp(port) => (protocol::TCP, port),
+            Act::Tcp(port) | Act::TcpAfterForgery(port) => (protocol::TCP, port),
             Act::Udp(port) => (protocol::UDP, port),
             Act::Ping if self.family == Family::V4 => (protocol::ICMP, 0),
             Act::Ping => (protocol::ICMPV6, 0),
@@ -159,6 +163,9 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.act {
             Act::Tcp(port) => write!(f, "{} tcp/{port}", self.to)?,
+            Act::TcpAfterForgery(port) => {
+                write!(f, "{} tcp/{port} after a forged answer", self.to)?;
+            }
             Act::Udp(port) => write!(f, "{} udp/{port}", self.to)?,
             Act::Ping => write!(f, "{} icmp", self.to)?,
             Act::LookUp => write!(f, "{} dns", self.to)?,

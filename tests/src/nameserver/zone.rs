@@ -31,6 +31,8 @@ pub enum Behaviour {
     Silence,
     /// Over UDP it says only that the answer is too long; over TCP it answers.
     TruncateUdp,
+    /// It answers under another id than it was asked with, as somebody who guesses would.
+    OtherId,
 }
 
 /// Names with their addresses, aliases and behaviours.

@@ -13,6 +13,8 @@ use nix::sys::socket::{
 
 use super::{Action, Outcome, Probe, Report, Target, Transport, dns, echo};
 
+/// How long an answer is waited for that need not come.
+const LOOKUP: Duration = Duration::from_millis(300);
 const MESSAGE: &[u8] = b"is anybody there";
 
 /// A step that did not work, and why.
@@ -43,6 +45,11 @@ impl Probe {
     pub fn act(&self) -> Report {
         let address = match &self.target {
             Target::Address(address) => Ok(*address),
+            Target::AfterLookup { address, name, family, resolver } => {
+                // What comes of it does not matter.
+                drop(dns::first_address(*resolver, name, *family, LOOKUP));
+                Ok(*address)
+            }
             Target::Name { name, family, resolver } => {
                 dns::first_address(*resolver, name, *family, self.patience)
             }
