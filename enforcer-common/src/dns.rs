@@ -133,7 +133,8 @@ numbered! {
         NoAddress = 14, "no-address";
         /// Ten seconds or more after the question.
         Late = 15, "late";
-        /// By the loopback device though the question left by another, or the other way round.
+        /// By the loopback device though the question left by another or the resolver is elsewhere; in
+        /// the latter case the agent asks.
         OtherPath = 16, "other-path";
         /// The network namespace of the socket is not known: it is older than the hooks.
         UnknownNamespace = 17, "unknown-namespace";

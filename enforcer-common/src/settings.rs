@@ -27,6 +27,9 @@ pub struct Settings {
     pub max_ttl_secs: u32,
     /// How long an address that is in use outlives its expiry, in nanoseconds.
     pub grace_ns: u64,
+    /// The cookie of the agent's network namespace, in which alone an answer may come by loopback;
+    /// all ones where the agent cannot tell: then it is the initial one.
+    pub host_cookie: u64,
 }
 
 /// Bits of [`Settings::flags`].
@@ -76,12 +79,12 @@ impl ResolverKey {
 pub struct ResolverEntry {
     /// Its number, which no other server has while the maps live; not 0.
     pub number: u32,
-    /// Zero.
-    pub padding: u32,
+    /// 1 where its address is one of the agent's namespace, so that answers come by loopback there.
+    pub is_local: u32,
     /// The cgroup whose processes alone speak for it; 0: whoever has the port.
     pub cgroup: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 16 + 4 * 64 + 16);
+const _: () = assert!(size_of::<Settings>() == 16 + 4 * 64 + 24);
 const _: () = assert!(size_of::<ResolverKey>() == 20 && align_of::<ResolverKey>() == 4);
 const _: () = assert!(size_of::<ResolverEntry>() == 16);

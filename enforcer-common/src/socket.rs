@@ -12,6 +12,8 @@ use crate::{address::Address, learned::bpf_spin_lock};
 pub struct SocketNote {
     /// The network namespace: 0 for the initial one, else its cookie.
     pub namespace: u64,
+    /// The cookie of the network namespace, also of the initial one.
+    pub cookie: u64,
     /// The destination as asked.
     pub destination: Address,
     /// Its port.
@@ -48,4 +50,4 @@ impl SocketNote {
     }
 }
 
-const _: () = assert!(size_of::<SocketEntry>() == 48);
+const _: () = assert!(size_of::<SocketEntry>() == 56);

@@ -88,12 +88,24 @@ pub(crate) struct Arrival {
     pub(crate) is_loopback: u32,
     /// 1 where it could have been put together from fragments.
     pub(crate) is_fragmentable: u32,
+    /// 1 where it came by loopback from a resolver that is elsewhere.
+    pub(crate) is_foreign: u32,
+    padding: u32,
 }
 
 impl Arrival {
     #[inline(always)]
     pub(crate) const fn new(now_ns: u64, namespace: u64, resolver: u32) -> Self {
-        Self { now_ns, namespace, resolver, length: 0, is_loopback: 0, is_fragmentable: 0 }
+        Self {
+            now_ns,
+            namespace,
+            resolver,
+            length: 0,
+            is_loopback: 0,
+            is_fragmentable: 0,
+            is_foreign: 0,
+            padding: 0,
+        }
     }
 }
 

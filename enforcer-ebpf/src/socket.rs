@@ -188,6 +188,7 @@ fn empty(cookie: u64) -> SocketEntry {
     let initial = unsafe { bpf_get_netns_cookie(core::ptr::null_mut()) };
     let note = SocketNote {
         namespace: if cookie == initial { 0 } else { cookie },
+        cookie,
         destination: Address::from_words([0; 4]),
         port_be: [0; 2],
         padding: [0; 6],

@@ -90,6 +90,14 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
     scratch.arrival = Arrival::new(now_ns, namespace, resolver.number);
     scratch.arrival.length = length;
     scratch.arrival.is_loopback = u32::from(is_loopback);
+    // Who sends chooses the device: a process may send a question to a far resolver out of `lo`, and
+    // be the one who answers it.
+    let is_host = if settings.host_cookie == u64::MAX {
+        note.namespace == 0
+    } else {
+        note.cookie == settings.host_cookie
+    };
+    scratch.arrival.is_foreign = u32::from(is_loopback && !(resolver.is_local == 1 && is_host));
     scratch.arrival.is_fragmentable =
         u32::from(!is_tcp && !is_loopback && length > MAX_UNFRAGMENTED)
             * u32::from(is_in_force(measure::FRAGMENTS));
@@ -117,6 +125,9 @@ fn judge(scratch: &mut Scratch, pending: &mut PendingTable, settings: &Settings)
     }
     if scratch.is_other_case == 1 {
         return tell(scratch, Learning::QuestionMismatch);
+    }
+    if scratch.arrival.is_foreign == 1 {
+        return tell(scratch, Learning::OtherPath);
     }
     if scratch.arrival.is_fragmentable == 1 {
         return tell(scratch, Learning::Fragmentable);

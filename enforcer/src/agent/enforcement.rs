@@ -198,9 +198,11 @@ impl Enforcement {
     /// Brings the ranges up to date that no answer opens: the policy's, and this node's addresses.
     pub(super) fn refresh_special(&mut self) -> anyhow::Result<()> {
         let mut ranges = self.tables.special.clone();
-        for address in own_addresses() {
-            ranges.insert(Prefix { address: address.into(), bits: 128 }, kind::NEVER);
+        let own: BTreeSet<_> = own_addresses().into_iter().map(Into::into).collect();
+        for address in &own {
+            ranges.insert(Prefix { address: *address, bits: 128 }, kind::NEVER);
         }
+        self.datapath.set_own_addresses(&own).context("bring own addresses up to date")?;
         self.datapath.set_special(&ranges).context("bring special addresses up to date")
     }
 

@@ -11,7 +11,7 @@ use super::{
     handover::Handover,
     maps::Maps,
     pin::{Folder, Instance},
-    preflight::kernel_release,
+    preflight::{kernel_release, namespace_cookie},
     read,
     sync::Applied,
     unload,
@@ -47,6 +47,8 @@ pub struct Datapath {
     folder: Folder,
     instance: Instance,
     cgroup: PathBuf,
+    /// [`enforcer_common::settings::Settings::host_cookie`].
+    pub(super) host_cookie: u64,
 }
 
 impl Datapath {
@@ -91,7 +93,9 @@ impl Datapath {
         }
         let maps = Maps::open(&instance)?;
         let cgroup = options.cgroup.clone();
-        Ok(Self { maps, applied: Applied::default(), object, folder, instance, cgroup })
+        let applied = Applied::default();
+        let host_cookie = namespace_cookie().unwrap_or(u64::MAX);
+        Ok(Self { maps, applied, object, folder, instance, cgroup, host_cookie })
     }
 
     /// Attaches every hook, then removes what earlier starts left behind: until then both judge,

@@ -2,9 +2,11 @@
 
 use std::{
     fs,
+    net::UdpSocket,
     path::{Path, PathBuf},
 };
 
+use nix::{getsockopt_impl, libc, sockopt_impl, sys::socket::getsockopt};
 use rustix::{
     fs::{StatFs, statfs},
     time::{ClockId, clock_gettime},
@@ -113,6 +115,21 @@ pub fn cgroup2_root() -> Option<PathBuf> {
         let (_, target, kind) = (fields.next()?, fields.next()?, fields.next()?);
         (kind == "cgroup2").then(|| PathBuf::from(target.replace("\\040", " ")))
     })
+}
+
+sockopt_impl!(
+    /// The cookie of a socket's network namespace.
+    NetnsCookie,
+    GetOnly,
+    libc::SOL_SOCKET,
+    libc::SO_NETNS_COOKIE,
+    u64
+);
+
+/// The cookie of this process's network namespace; `None` before 5.14, which does not tell.
+pub(super) fn namespace_cookie() -> Option<u64> {
+    let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
+    getsockopt(&socket, NetnsCookie).ok()
 }
 
 /// The running kernel's release, as `uname -r` says it.

@@ -7,7 +7,7 @@
 //! 4. Every mask table is written as the new policy has it, and what it no longer has is removed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -20,7 +20,7 @@ use enforcer_common::{
     address::Address,
     counter::Hits,
     rule_mask::RuleMask,
-    settings::{ResolverEntry, ResolverKey},
+    settings::{ResolverEntry, ResolverKey, Settings},
 };
 
 use super::{
@@ -41,6 +41,8 @@ pub(super) struct Applied {
     resolvers: Vec<(Address, u16)>,
     /// The numbers of all servers that were ever trusted while the maps live.
     numbers: BTreeMap<(Address, u16), u32>,
+    /// Addresses of this node.
+    own: BTreeSet<Address>,
     pub(super) names: AppliedNames,
     pub(super) special: BTreeMap<Prefix, u32>,
     pub(super) grace_ns: u64,
@@ -161,6 +163,33 @@ impl Datapath {
         self.clear_rules(&added)
     }
 
+    fn write_resolver(
+        &mut self,
+        address: Address,
+        port: u16,
+        number: u32,
+    ) -> Result<(), DatapathError> {
+        let is_local = address.is_this_host() || self.applied.own.contains(&address);
+        let entry = ResolverEntry { number, is_local: u32::from(is_local), cgroup: 0 };
+        self.maps
+            .resolvers
+            .insert(ResolverKey::new(address, port), entry, 0)
+            .map_err(DatapathError::map("write", map::RESOLVERS))
+    }
+
+    /// Tells which addresses are this node's: answers of resolvers there come by loopback.
+    pub fn set_own_addresses(&mut self, own: &BTreeSet<Address>) -> Result<(), DatapathError> {
+        if self.applied.own == *own {
+            return Ok(());
+        }
+        self.applied.own.clone_from(own);
+        for (address, port) in self.applied.resolvers.clone() {
+            let number = self.applied.number(address, port);
+            self.write_resolver(address, port, number)?;
+        }
+        Ok(())
+    }
+
     /// The server with this number.
     pub fn resolver(&self, number: u32) -> Option<SocketAddr> {
         let mut numbers = self.applied.numbers.iter();
@@ -245,18 +274,14 @@ impl Datapath {
         }
         for (address, port) in &tables.resolvers {
             let number = self.applied.number(*address, *port);
-            let entry = ResolverEntry { number, padding: 0, cgroup: 0 };
-            self.maps
-                .resolvers
-                .insert(ResolverKey::new(*address, *port), entry, 0)
-                .map_err(DatapathError::map("write", map::RESOLVERS))?;
+            self.write_resolver(*address, *port, number)?;
         }
         Ok(())
     }
 
     /// Step 2.
     fn write_idle(&mut self, tables: &Tables, generation: u64) -> Result<(), DatapathError> {
-        let settings = tables.settings(generation);
+        let settings = Settings { host_cookie: self.host_cookie, ..tables.settings(generation) };
         let first_class = settings.bank * MAX_PORT_CLASSES;
         for (index, mask) in (first_class..).zip(&tables.ports.classes) {
             self.maps

@@ -232,6 +232,8 @@ impl Tables {
             min_ttl_secs: seconds(self.lifetimes.0),
             max_ttl_secs: seconds(self.lifetimes.1),
             grace_ns: u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX),
+            // Whoever writes it knows.
+            host_cookie: u64::MAX,
         }
     }
 }

@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 
-use enforcer_common::verdict::{Implicit, Reason};
+use enforcer_common::{
+    dns::Learning,
+    verdict::{Implicit, Reason},
+};
 
 use super::{
     State, Status,
@@ -196,6 +199,20 @@ fn the_page_of_reasons_lists_exactly_those_there_are() {
     let implicit = Implicit::ALL.iter().map(|rule| (rule.number(), rule.as_str()));
 
     assert_eq!(listed, reasons.chain(implicit).collect());
+}
+
+#[test]
+fn the_page_of_reasons_lists_exactly_what_becomes_of_answers() {
+    let listed: BTreeSet<(&str, u8)> = REASONS
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            Some((cells.next()?.strip_suffix('`')?, cells.next()?.parse().ok()?))
+        })
+        .collect();
+    let outcomes = Learning::ALL.iter().map(|outcome| (outcome.as_str(), outcome.number()));
+
+    assert_eq!(listed, outcomes.collect());
 }
 
 #[test]

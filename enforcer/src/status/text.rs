@@ -89,13 +89,16 @@ fn head(status: &Status, now: Timestamp) -> String {
         ));
         lines.push(format!("resolvers {}", policy.resolvers.join(", ")));
     }
-    let hooks = status.hooks.iter().map(|hook| {
-        let missing = if hook.attached { "" } else { " (missing)" };
-        format!("{} at {}{missing}", hook.hook, hook.target)
-    });
-    let hooks: Vec<_> = hooks.collect();
-    if !hooks.is_empty() {
-        lines.push(format!("hooks     {}", hooks.join(", ")));
+    if let Some(first) = status.hooks.first() {
+        let attached = status.hooks.iter().filter(|hook| hook.attached).count();
+        let mut line =
+            format!("hooks     {attached} of {} at {}", status.hooks.len(), first.target);
+        let missing = status.hooks.iter().filter(|hook| !hook.attached);
+        let missing: Vec<_> = missing.map(|hook| hook.hook.as_str()).collect();
+        if !missing.is_empty() {
+            line.push_str(&format!(", missing: {}", missing.join(", ")));
+        }
+        lines.push(line);
         let totals = &status.totals;
         let denied = if status.mode == "audit" { "would be dropped" } else { "dropped" };
         lines.push(format!(
