@@ -39,6 +39,13 @@ pub struct SocketEntry {
 }
 
 impl SocketNote {
+    /// Whether the socket is of the agent's own network namespace, as
+    /// [`crate::settings::Settings::host_cookie`] tells it.
+    #[inline(always)]
+    pub const fn is_of_host(&self, host_cookie: u64) -> bool {
+        if host_cookie == u64::MAX { self.namespace == 0 } else { self.cookie == host_cookie }
+    }
+
     /// The only destination that the socket ever asked for.
     #[inline(always)]
     pub const fn only_destination(&self) -> Option<(Address, u16)> {

@@ -136,8 +136,9 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
     let mut at = header + UDP_HEADER_BYTES;
     if asked.is_tcp == 1 {
         stream = socket.stored_or_zero(&STREAMS);
-        if stream.is_none() {
-            return;
+        match &mut stream {
+            Some(stream) => stream.is_loopback = asked.is_loopback,
+            None => return,
         }
         let [words] = load(ctx, header + 12);
         at = header + (u32::from(words >> 4) << 2);

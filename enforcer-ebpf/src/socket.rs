@@ -120,18 +120,37 @@ impl Socket {
         self.0
     }
 
+    /// Whether it is bound to an address, or to none.
+    #[inline(always)]
+    pub(crate) fn may_send_from(self, address: &Address) -> bool {
+        let own = self.own_address();
+        let is_unbound = own.words() == [0; 4] || own.is_v4() && own.v4_bytes() == [0; 4];
+        is_unbound || own == *address
+    }
+
+    #[inline(always)]
+    fn own_address(self) -> Address {
+        // SAFETY: a full socket, as in what follows. All words are read, volatile and whatever the
+        // family: of two reads in two branches the compiler makes one at a computed offset, which
+        // the verifier refuses.
+        let v4 = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip4) };
+        // SAFETY: as above.
+        let first = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[0]) };
+        // SAFETY: as above.
+        let second = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[1]) };
+        // SAFETY: as above.
+        let third = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[2]) };
+        // SAFETY: as above.
+        let fourth = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[3]) };
+        self.address_of(v4, [first, second, third, fourth])
+    }
+
     #[inline(always)]
     fn peer(self) -> (Address, u16) {
         // SAFETY: a full socket.
         let port = u16::from_be(unsafe { (*self.0).dst_port });
-        // SAFETY: as above.
-        let family = unsafe { (*self.0).family };
-        if family == AF_INET {
-            // SAFETY: as above. Volatile, or the compiler reads either family's word by one
-            // instruction at a computed offset, which the verifier refuses.
-            let word = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip4) };
-            return (Address::from_v4_word(word), port);
-        }
+        // SAFETY: as in `own_address`.
+        let v4 = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip4) };
         // SAFETY: as above.
         let first = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[0]) };
         // SAFETY: as above.
@@ -140,7 +159,15 @@ impl Socket {
         let third = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[2]) };
         // SAFETY: as above.
         let fourth = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[3]) };
-        (Address::from_words([first, second, third, fourth]), port)
+        (self.address_of(v4, [first, second, third, fourth]), port)
+    }
+
+    /// The one that is of the socket's family.
+    #[inline(always)]
+    fn address_of(self, v4: u32, v6: [u32; 4]) -> Address {
+        // SAFETY: a full socket.
+        let family = unsafe { (*self.0).family };
+        if family == AF_INET { Address::from_v4_word(v4) } else { Address::from_words(v6) }
     }
 }
 

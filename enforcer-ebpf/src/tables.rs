@@ -113,10 +113,15 @@ impl<'a> Maps<'a> {
         let wire = resolver(settings, &packet.destination, packet.destination_port);
         let found = match (wire, socket) {
             (Some(entry), _) => Some(entry),
-            (None, Some(socket)) => socket
-                .asked(packet, note)
-                .and_then(|(address, port)| resolver(settings, &address, port)),
-            (None, None) => None,
+            // Of another namespace's translation this node's administrator knows nothing.
+            (None, Some(socket))
+                if note.is_some_and(|note| note.is_of_host(settings.host_cookie)) =>
+            {
+                socket
+                    .asked(packet, note)
+                    .and_then(|(address, port)| resolver(settings, &address, port))
+            }
+            (None, _) => None,
         };
         self.resolver = found.map_or(0, |entry| entry.number) ^ self.nothing;
         self.resolver
@@ -133,7 +138,10 @@ impl<'a> Maps<'a> {
         let Some(entry) = resolver(settings, &packet.source, packet.source_port) else {
             return false;
         };
-        socket.is_raw() || entry.cgroup != 0 && !is_below(socket, entry.cgroup)
+        socket.is_raw()
+            // A datagram can be given another source than its socket's (IP_PKTINFO).
+            || packet.source.is_this_host() && !socket.may_send_from(&packet.source)
+            || entry.cgroup != 0 && !is_below(socket, entry.cgroup)
     }
 
     /// The key under which an address is looked up for the sender alone.

@@ -44,8 +44,8 @@ pub struct Stream {
     state: u32,
     /// How many questions there were.
     pub asked: u32,
-    /// Zero.
-    padding: u32,
+    /// 1 where the questions leave by the loopback device.
+    pub is_loopback: u32,
     /// The latest of them.
     pub questions: [HandedOver; MAX_QUESTIONS],
 }
@@ -69,7 +69,7 @@ impl Stream {
         next: 0,
         state: state::NEW,
         asked: 0,
-        padding: 0,
+        is_loopback: 0,
         questions: [HandedOver {
             resolver: 0,
             why: 0,

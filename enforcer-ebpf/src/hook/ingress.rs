@@ -71,7 +71,9 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
     };
     let is_tcp = packet.protocol == protocol::TCP;
     let (at, length) = if is_tcp {
-        let Some(message) = message_of_segment(ctx, socket, &packet) else { return false };
+        let Some(message) = message_of_segment(ctx, socket, &packet, buffer.is_loopback()) else {
+            return false;
+        };
         message
     } else {
         let at = packet.transport + UDP_HEADER_BYTES;
@@ -92,11 +94,7 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
     scratch.arrival.is_loopback = u32::from(is_loopback);
     // Who sends chooses the device: a process may send a question to a far resolver out of `lo`, and
     // be the one who answers it.
-    let is_host = if settings.host_cookie == u64::MAX {
-        note.namespace == 0
-    } else {
-        note.cookie == settings.host_cookie
-    };
+    let is_host = note.is_of_host(settings.host_cookie);
     scratch.arrival.is_foreign = u32::from(is_loopback && !(resolver.is_local == 1 && is_host));
     scratch.arrival.is_fragmentable =
         u32::from(!is_tcp && !is_loopback && length > MAX_UNFRAGMENTED)
@@ -325,8 +323,18 @@ fn learning_of(number: u32) -> Learning {
 
 /// The message of a TCP segment: where it begins and how long it is.
 #[inline(always)]
-fn message_of_segment(ctx: &SkBuffContext, socket: Socket, packet: &Packet) -> Option<(u32, u32)> {
+fn message_of_segment(
+    ctx: &SkBuffContext,
+    socket: Socket,
+    packet: &Packet,
+    is_loopback: bool,
+) -> Option<(u32, u32)> {
     let stream = socket.stored(&STREAMS)?;
+    // Seen before the kernel has looked at checksum and acknowledgement: a segment that somebody
+    // puts on another device is none of the server's.
+    if stream.is_loopback != u32::from(is_loopback) && is_in_force(measure::PATH) {
+        return None;
+    }
     let header = packet.transport as usize;
     let sequence = u32::from_be(ctx.load::<u32>(header + 4).ok()?);
     let [words, flags] = ctx.load::<[u8; 2]>(header + 12).ok()?;
