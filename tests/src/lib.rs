@@ -29,6 +29,7 @@ pub mod peer;
 pub mod privilege;
 pub mod probe;
 pub mod reexec;
+pub mod responder;
 pub mod rig;
 pub mod scratch;
 mod service;
