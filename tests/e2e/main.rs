@@ -17,6 +17,8 @@ mod lifecycle;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod race;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod scale;

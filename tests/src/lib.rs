@@ -28,6 +28,7 @@ pub mod packet;
 pub mod peer;
 pub mod privilege;
 pub mod probe;
+pub mod race;
 pub mod reexec;
 pub mod responder;
 pub mod rig;

@@ -13,13 +13,16 @@ use std::{
 };
 
 use anyhow::Context as _;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{binary, cgroup, probe::Probe};
+use crate::{binary, cgroup, probe::Probe, race};
 
 /// Joins a cgroup and becomes another program.
 const EXEC: &str = "rig-exec";
 /// Joins a cgroup, acts, and reports.
 const PROBE: &str = "rig-probe";
+/// Joins a cgroup, asks for names, and reports.
+const RACE: &str = "rig-race";
 
 /// A command that runs in a cgroup; start it with [`crate::Netns::spawn`].
 ///
@@ -39,6 +42,13 @@ pub(crate) fn probe_command(cgroup: &Path, probe: &Probe) -> anyhow::Result<Comm
     Ok(command)
 }
 
+/// A command that runs a task of a race in a cgroup and prints its report as JSON.
+pub(crate) fn race_command(cgroup: &Path, task: &race::Task) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary::own()?);
+    command.arg(RACE).arg(cgroup).arg(serde_json::to_string(task)?);
+    Ok(command)
+}
+
 /// Does what a hidden verb asks, if one does; to be called first in `main`. `true`: it is done.
 ///
 /// # Errors
@@ -55,16 +65,30 @@ pub fn run_if_asked() -> anyhow::Result<bool> {
             Err(refused).with_context(|| format!("start {}", program.display()))
         }
         Some(PROBE) => {
-            cgroup::join(&next_path(&mut arguments)?)?;
-            let text = next_path(&mut arguments)?;
-            let probe: Probe = serde_json::from_slice(text.as_os_str().as_encoded_bytes())
-                .context("read the action")?;
-            let report = serde_json::to_string(&probe.act())?;
-            writeln!(std::io::stdout(), "{report}").context("write the report")?;
-            Ok(true)
+            let probe: Probe = join_and_read(&mut arguments)?;
+            report(&probe.act())
+        }
+        Some(RACE) => {
+            let task: race::Task = join_and_read(&mut arguments)?;
+            report(&task.act()?)
         }
         _ => Ok(false),
     }
+}
+
+/// Joins the cgroup that the first argument names, and reads the second.
+fn join_and_read<T: DeserializeOwned>(
+    arguments: &mut impl Iterator<Item = OsString>,
+) -> anyhow::Result<T> {
+    cgroup::join(&next_path(arguments)?)?;
+    let text = next_path(arguments)?;
+    serde_json::from_slice(text.as_os_str().as_encoded_bytes()).context("read the action")
+}
+
+fn report(report: &impl Serialize) -> anyhow::Result<bool> {
+    let report = serde_json::to_string(report)?;
+    writeln!(std::io::stdout(), "{report}").context("write the report")?;
+    Ok(true)
 }
 
 fn next_path(arguments: &mut impl Iterator<Item = OsString>) -> anyhow::Result<PathBuf> {

@@ -1,0 +1,46 @@
+//! The long runs of `cargo xtask test race` and `cargo xtask test spoof`.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use enforcer_tests::{privilege, race::Race};
+
+/// Runs that are too long for every day.
+#[derive(Debug, Parser)]
+#[command(name = "enforcer-long")]
+enum Arguments {
+    /// A connect in the system call after an answer
+    Race(Race),
+}
+
+fn main() -> ExitCode {
+    let outcome = run(&Arguments::parse());
+    let code = if matches!(outcome, Ok(true)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if let Err(error) = outcome {
+        // A closed standard error leaves nobody to tell.
+        drop(writeln!(io::stderr(), "error: {error:#}"));
+    }
+    code
+}
+
+/// Whether all was as it must be.
+fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    if let Some(reason) = privilege::missing() {
+        anyhow::bail!("run this: {reason}");
+    }
+    let (shown, faults) = match arguments {
+        Arguments::Race(race) => {
+            let outcome = race.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+    };
+    let mut out = io::stdout();
+    write!(out, "{shown}")?;
+    for fault in &faults {
+        writeln!(out, "fault: {fault}")?;
+    }
+    Ok(faults.is_empty())
+}
