@@ -23,4 +23,6 @@ mod rig;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
+mod spoof;
+#[cfg(test)]
 mod world;

@@ -34,6 +34,7 @@ pub mod responder;
 pub mod rig;
 pub mod scratch;
 mod service;
+pub mod spoof;
 pub mod wait;
 
 pub use self::{

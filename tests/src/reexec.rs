@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context as _;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{binary, cgroup, probe::Probe, race};
+use crate::{binary, cgroup, probe::Probe, race, spoof};
 
 /// Joins a cgroup and becomes another program.
 const EXEC: &str = "rig-exec";
@@ -23,6 +23,8 @@ const EXEC: &str = "rig-exec";
 const PROBE: &str = "rig-probe";
 /// Joins a cgroup, asks for names, and reports.
 const RACE: &str = "rig-race";
+/// Joins a cgroup, waits for forged answers, and reports.
+const SPOOF: &str = "rig-spoof";
 
 /// A command that runs in a cgroup; start it with [`crate::Netns::spawn`].
 ///
@@ -49,6 +51,13 @@ pub(crate) fn race_command(cgroup: &Path, task: &race::Task) -> anyhow::Result<C
     Ok(command)
 }
 
+/// A command that is the client of forged answers in a cgroup and prints its report as JSON.
+pub(crate) fn spoof_command(cgroup: &Path, task: &spoof::Task) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary::own()?);
+    command.arg(SPOOF).arg(cgroup).arg(serde_json::to_string(task)?);
+    Ok(command)
+}
+
 /// Does what a hidden verb asks, if one does; to be called first in `main`. `true`: it is done.
 ///
 /// # Errors
@@ -67,6 +76,10 @@ pub fn run_if_asked() -> anyhow::Result<bool> {
         Some(PROBE) => {
             let probe: Probe = join_and_read(&mut arguments)?;
             report(&probe.act())
+        }
+        Some(SPOOF) => {
+            let task: spoof::Task = join_and_read(&mut arguments)?;
+            report(&task.act()?)
         }
         Some(RACE) => {
             let task: race::Task = join_and_read(&mut arguments)?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Parser;
-use enforcer_tests::{privilege, race::Race};
+use enforcer_tests::{privilege, race::Race, spoof::Spoof};
 
 /// Runs that are too long for every day.
 #[derive(Debug, Parser)]
@@ -14,6 +14,8 @@ use enforcer_tests::{privilege, race::Race};
 enum Arguments {
     /// A connect in the system call after an answer
     Race(Race),
+    /// Forged answers
+    Spoof(Spoof),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let (shown, faults) = match arguments {
         Arguments::Race(race) => {
             let outcome = race.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Spoof(spoof) => {
+            let outcome = spoof.run()?;
             (outcome.to_string(), outcome.faults())
         }
     };
