@@ -1,4 +1,6 @@
-//! `cargo xtask test`: all tiers, or one, each by cargo's own runner.
+//! `cargo xtask test`: all tiers, or one, each by cargo's own runner; or a long run.
+
+mod long;
 
 use std::{
     ffi::OsString,
@@ -16,7 +18,10 @@ use crate::{
 };
 
 #[derive(Debug, Default, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    long: Option<long::Run>,
     /// Runs one tier only
     #[arg(long, value_enum)]
     tier: Option<Tier>,
@@ -67,6 +72,9 @@ impl Tier {
 
 /// Sets up, builds and runs the tiers that were asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
+    if let Some(long) = &arguments.long {
+        return long.run();
+    }
     let tiers = match &arguments.tier {
         Some(tier) => std::slice::from_ref(tier),
         None => Tier::value_variants(),
