@@ -19,6 +19,8 @@ mod names;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod resolvers;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod scale;

@@ -19,6 +19,7 @@ pub mod binary;
 pub mod bpffs;
 pub mod capture;
 pub mod cgroup;
+pub mod daemon;
 pub mod demo;
 pub mod lease;
 pub mod link;

@@ -3,6 +3,7 @@
 mod act;
 mod dns;
 mod echo;
+mod library;
 
 use std::{
     fmt,
@@ -36,6 +37,8 @@ enum Action {
     Ping,
     /// Asks a server for a name's addresses.
     Lookup { name: String, family: Family, transport: Transport },
+    /// Lets the C library resolve a name by a `resolv.conf`, and connects to each address.
+    ByLibrary { name: String, servers: Vec<IpAddr> },
     /// Sends the bytes of a packet, network header included.
     Raw { packet: Vec<u8> },
 }
@@ -147,6 +150,13 @@ impl Probe {
     pub fn lookup(server: SocketAddr, name: &str, family: Family, transport: Transport) -> Self {
         let action = Action::Lookup { name: name.to_owned(), family, transport };
         Self::new(action, Target::Address(server.ip()), server.port())
+    }
+
+    /// A TCP connection to every address that the C library finds for a name, by these servers; the
+    /// process has a `/etc` of its own.
+    pub fn by_library(name: &str, servers: &[IpAddr], port: u16) -> Self {
+        let action = Action::ByLibrary { name: name.to_owned(), servers: servers.to_vec() };
+        Self::new(action, Target::Address(IpAddr::from([0; 4])), port)
     }
 
     /// A packet with headers of one's own making.

@@ -11,7 +11,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, sendto, socket,
 };
 
-use super::{Action, Outcome, Probe, Report, Target, Transport, dns, echo};
+use super::{Action, Outcome, Probe, Report, Target, Transport, dns, echo, library};
 
 /// How long an answer is waited for that need not come.
 const LOOKUP: Duration = Duration::from_millis(300);
@@ -73,6 +73,12 @@ impl Probe {
                 Transport::Udp => dns::over_udp(to, name, *family, self.patience),
                 Transport::Tcp => dns::over_tcp(to, name, *family, self.patience),
             },
+            Action::ByLibrary { name, servers } => {
+                let found = library::resolve(name, servers, self.port)?;
+                found.into_iter().try_fold(Outcome::Reached, |_, address| {
+                    exchange_stream(address, self.patience)
+                })
+            }
             Action::Raw { packet } => send_raw(address, packet),
         }
     }

@@ -11,12 +11,15 @@ use crate::toolchain;
 pub(crate) type Tool = (&'static str, &'static str);
 
 /// What the privileged tests and the demo call.
-pub(crate) const TESTS: [Tool; 5] = [
+pub(crate) const TESTS: [Tool; 8] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("bpftool", "bpftool"),
     ("tcpdump", "tcpdump"),
     ("dig", "dnsutils"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("unbound", "unbound"),
+    ("named", "bind9"),
 ];
 
 /// What runs the tests on other kernels: an emulator, and what kernel packages are unpacked with.
