@@ -156,13 +156,15 @@ impl<'a> Agent<'a> {
         self.wait()
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended and all that it logged has been read.
     ///
     /// # Errors
     ///
     /// That it does not end in time.
     pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        wait::until("the agent to end", END, || self.child.try_wait().ok().flatten())
+        let ended = wait::until("the agent to end", END, || self.child.try_wait().ok().flatten())?;
+        wait::until_true("the end of the agent's log", END, || self.log.has_ended())?;
+        Ok(ended)
     }
 
     /// Runs a verb of the command line on this agent's pins.

@@ -189,11 +189,13 @@ impl PendingTable {
     }
 
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "masked to the array's power of two")]
     fn entry(&self, index: u32) -> Pending {
         self.entries[index as usize & (MAX_PENDING - 1)]
     }
 
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "masked to the array's power of two")]
     fn entry_mut(&mut self, index: u32) -> &mut Pending {
         &mut self.entries[index as usize & (MAX_PENDING - 1)]
     }

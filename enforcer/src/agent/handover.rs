@@ -44,7 +44,7 @@ impl Questions {
         let reader = move || {
             while !sender.is_closed() {
                 ring.wait(PATIENCE);
-                while let Some(question) = ring.next() {
+                while let Some(question) = ring.take() {
                     if sender.try_send(question).is_err() {
                         tracing::debug!("a question of the kernel is dropped: too many wait");
                     }

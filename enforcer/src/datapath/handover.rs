@@ -46,7 +46,7 @@ impl Handover {
     }
 
     /// The next question; `None` where there is none. What cannot be read is passed over.
-    pub fn next(&mut self) -> Option<HandedQuestion> {
+    pub fn take(&mut self) -> Option<HandedQuestion> {
         loop {
             let item = self.0.next()?;
             if let Some(question) = parse(&item) {
@@ -99,7 +99,6 @@ impl Message for InRecord<'_> {
     }
 
     fn word(&self, at: u32) -> u64 {
-        let byte = |index: u32| self.byte(at + index) as u8;
-        u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(byte))
+        (0..8).fold(0, |word, index| word | u64::from(self.byte(at + index)) << (8 * index))
     }
 }

@@ -136,7 +136,7 @@ impl Datapath {
             return Ok(());
         }
         let mut having = Vec::new();
-        for entry in self.maps.addrs.iter() {
+        for entry in &self.maps.addrs {
             let (key, mut entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
             entry.rules.intersect(freed);
             if !entry.rules.is_empty() {

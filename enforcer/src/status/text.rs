@@ -96,7 +96,7 @@ fn head(status: &Status, now: Timestamp) -> String {
         let missing = status.hooks.iter().filter(|hook| !hook.attached);
         let missing: Vec<_> = missing.map(|hook| hook.hook.as_str()).collect();
         if !missing.is_empty() {
-            line.push_str(&format!(", missing: {}", missing.join(", ")));
+            line = format!("{line}, missing: {}", missing.join(", "));
         }
         lines.push(line);
         let totals = &status.totals;

@@ -72,7 +72,7 @@ impl NameTrie {
         let mut runs: HashMap<Vec<LabelCheck>, u32> = HashMap::new();
         let mut checks_of: HashMap<Box<[u8]>, Vec<LabelCheck>> = HashMap::new();
         for (key, node) in nodes {
-            let parent = trie.parent(&key).map(|(key, entry)| (key.clone(), *entry));
+            let parent = trie.parent(&key).map(|(key, entry)| (Box::<[u8]>::from(key), *entry));
             let mut entry =
                 TrieEntry { exact: node.exact, below: node.below, ..Default::default() };
             let mut checks = node.checks;
@@ -103,10 +103,11 @@ impl NameTrie {
     }
 
     /// The entry of the longest parent of a key, the key itself not included.
-    fn parent(&self, key: &[u8]) -> Option<(&Box<[u8]>, &TrieEntry)> {
+    fn parent(&self, key: &[u8]) -> Option<(&[u8], &TrieEntry)> {
         boundaries(key)
             .filter(|end| *end < key.len())
             .filter_map(|end| self.entries.get_key_value(key.get(..end)?))
+            .map(|(key, entry)| (&**key, entry))
             .last()
     }
 

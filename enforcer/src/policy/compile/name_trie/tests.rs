@@ -26,7 +26,7 @@ impl Key for InMemory {
     }
 
     fn word(&self, at: u32) -> u64 {
-        u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|index| self.byte(at + index) as u8))
+        (0..8).fold(0, |word, index| word | u64::from(self.byte(at + index)) << (8 * index))
     }
 }
 
