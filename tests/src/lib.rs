@@ -3,7 +3,8 @@
 //! A [`Rig`] is two network namespaces and a cgroup. The *client* namespace is the node under
 //! test; the *world* namespace is everything else: it answers for every address there is, so a
 //! test may name any destination and nothing ever leaves the machine. A [`Probe`] is one action
-//! of one process inside the client's cgroup, a [`Peer`] what it talks to, a [`NameServer`] what
+//! of one process inside the client's cgroup, an [`Insider`] a process there that lends its sockets, a
+//! [`Peer`] what it talks to, a [`NameServer`] what
 //! it asks, a [`Capture`] the count of what really arrived, an [`Agent`] the program under test.
 //!
 //! The rig must not know how a verdict comes about: it sees processes, packets, files and the
@@ -21,6 +22,7 @@ pub mod capture;
 pub mod cgroup;
 pub mod daemon;
 pub mod demo;
+pub mod insider;
 pub mod lease;
 pub mod link;
 pub mod nameserver;
@@ -42,6 +44,7 @@ pub use self::{
     agent::Agent,
     capture::Capture,
     cgroup::Cgroup,
+    insider::Insider,
     nameserver::{NameServer, Zone},
     netns::Netns,
     packet::Packet,

@@ -102,7 +102,7 @@ impl Netns {
     }
 
     /// A path by which other processes find the namespace while this lives.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", process::id(), self.handle.as_raw_fd())
     }
 

@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context as _;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{binary, cgroup, probe::Probe, race, spoof};
+use crate::{binary, cgroup, insider, probe::Probe, race, spoof};
 
 /// Joins a cgroup and becomes another program.
 const EXEC: &str = "rig-exec";
@@ -25,6 +25,8 @@ const PROBE: &str = "rig-probe";
 const RACE: &str = "rig-race";
 /// Joins a cgroup, waits for forged answers, and reports.
 const SPOOF: &str = "rig-spoof";
+/// Joins a cgroup and makes sockets for whoever started it.
+const INSIDER: &str = "rig-insider";
 
 /// A command that runs in a cgroup; start it with [`crate::Netns::spawn`].
 ///
@@ -58,6 +60,13 @@ pub(crate) fn spoof_command(cgroup: &Path, task: &spoof::Task) -> anyhow::Result
     Ok(command)
 }
 
+/// A command that makes sockets in a cgroup.
+pub(crate) fn insider_command(cgroup: &Path) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary::own()?);
+    command.arg(INSIDER).arg(cgroup);
+    Ok(command)
+}
+
 /// Does what a hidden verb asks, if one does; to be called first in `main`. `true`: it is done.
 ///
 /// # Errors
@@ -84,6 +93,12 @@ pub fn run_if_asked() -> anyhow::Result<bool> {
         Some(RACE) => {
             let task: race::Task = join_and_read(&mut arguments)?;
             report(&task.act()?)
+        }
+        Some(INSIDER) => {
+            let cgroup = next_path(&mut arguments)?;
+            let how = arguments.next().and_then(|how| how.into_string().ok());
+            insider::serve(&cgroup, how.as_deref())?;
+            Ok(true)
         }
         _ => Ok(false),
     }

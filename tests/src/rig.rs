@@ -13,6 +13,7 @@ use crate::{
     bpffs::Bpffs,
     capture::Capture,
     cgroup::{self, Cgroup},
+    insider::Insider,
     link,
     netns::Netns,
     probe::{Probe, Report},
@@ -93,11 +94,42 @@ impl Rig {
     ///
     /// That no process could be started, or that it did not report.
     pub fn probe_in(&self, cgroup: &Cgroup, probe: &Probe) -> anyhow::Result<Report> {
+        Self::probe_at(cgroup, &self.client, probe)
+    }
+
+    /// Runs a probe in the workload, in another network namespace than the client's.
+    ///
+    /// # Errors
+    ///
+    /// That no process could be started, or that it did not report.
+    pub fn probe_from(&self, namespace: &Netns, probe: &Probe) -> anyhow::Result<Report> {
+        Self::probe_at(&self.workload, namespace, probe)
+    }
+
+    fn probe_at(cgroup: &Cgroup, namespace: &Netns, probe: &Probe) -> anyhow::Result<Report> {
         let mut command = reexec::probe_command(cgroup.path(), probe)?;
-        let done = self.client.output(&mut command)?;
+        let done = namespace.output(&mut command)?;
         let said = String::from_utf8_lossy(&done.stderr);
         anyhow::ensure!(done.status.success(), "a probe ended: {}", said.trim());
         serde_json::from_slice(&done.stdout).context("read a probe's report")
+    }
+
+    /// A process of the workload that lends its sockets, in a network namespace.
+    ///
+    /// # Errors
+    ///
+    /// That it could not be started.
+    pub fn insider(&self, namespace: &Netns) -> anyhow::Result<Insider> {
+        Insider::start(self.workload.path(), namespace)
+    }
+
+    /// A process of the workload without any privilege, which has made namespaces of its own.
+    ///
+    /// # Errors
+    ///
+    /// That it could not be started, or that this machine lets no user make namespaces.
+    pub fn insider_alone(&self) -> anyhow::Result<Insider> {
+        Insider::start_alone(self.workload.path(), &self.client)
     }
 
     /// A command that runs a program in the workload and in the client's namespace; it is started
