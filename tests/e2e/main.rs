@@ -19,6 +19,8 @@ mod lifecycle;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod resolvers;
@@ -28,5 +30,7 @@ mod rig;
 mod scale;
 #[cfg(test)]
 mod spoof;
+#[cfg(test)]
+mod wire;
 #[cfg(test)]
 mod world;
