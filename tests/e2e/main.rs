@@ -31,6 +31,8 @@ mod scale;
 #[cfg(test)]
 mod spoof;
 #[cfg(test)]
+mod translation;
+#[cfg(test)]
 mod wire;
 #[cfg(test)]
 mod world;
