@@ -9,7 +9,7 @@ use std::{
 };
 
 use enforcer_common::measure;
-use enforcer_tests::{Rig, require_privilege};
+use enforcer_tests::{Rig, link::CLIENT_V4, require_privilege};
 use nix::{
     libc,
     sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, setsockopt, sockopt},
@@ -79,6 +79,16 @@ fn a_socket_of_another_address_does_not_answer_for_a_stub() {
     require_privilege!();
     let attack = |rig: &Rig| answer_for(Ipv4Addr::LOCALHOST, rig);
     let status = succeeds_only_without(measure::FORGERY, &policy(LOCAL, &[WILD]), attack);
+
+    assert_eq!(dropped(&status, "forged-resolver"), 1, "{status:#}");
+}
+
+#[test]
+fn a_socket_of_another_address_does_not_answer_for_a_resolver_on_the_nodes_address() {
+    require_privilege!();
+    let settings = format!("virtualRanges: []\ndns: {{resolvers: [{CLIENT_V4}]}}");
+    let attack = |rig: &Rig| answer_for(CLIENT_V4, rig);
+    let status = succeeds_only_without(measure::FORGERY, &policy(&settings, &[WILD]), attack);
 
     assert_eq!(dropped(&status, "forged-resolver"), 1, "{status:#}");
 }
