@@ -1,7 +1,8 @@
 //! Where messages begin on a connection, told wrong by a segment that is not the resolver's.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    io::Write as _,
+    net::{SocketAddr, TcpListener, TcpStream},
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
@@ -59,8 +60,9 @@ fn false_segment(to: SocketAddr, sequence: u32, length: usize) -> Vec<u8> {
     Packet::ipv4().from(&from).to(&to).protocol(protocol::TCP).payload(&segment).bytes()
 }
 
-/// Has an honest segment border inside a text taken for the beginning of a message.
-fn shift(rig: &Rig) {
+/// Has an honest segment border inside a text taken for the beginning of a message; the connection
+/// is made ready for the false segment, and for the honest ones behind it.
+fn shift(rig: &Rig, prepare: impl Fn(&mut TcpStream), restore: impl Fn(&mut TcpStream)) {
     let sniffer = sniffer(rig);
     let listener = rig.world.run(|| Ok(TcpListener::bind(resolver())?)).unwrap();
     let insider = rig.insider(&rig.client).unwrap();
@@ -72,7 +74,9 @@ fn shift(rig: &Rig) {
 
     let (answer, imitation) = text_with_imitation();
     let sequence = first_byte(&sniffer, own.port());
+    prepare(&mut client);
     send_on_loopback(&insider, &false_segment(own, sequence, imitation.start - 2));
+    restore(&mut client);
     let (before, from_there) = answer.split_at(imitation.start);
     send_segment(&mut server, &mut client, before);
     send_segment(&mut server, &mut client, from_there);
@@ -81,5 +85,19 @@ fn shift(rig: &Rig) {
 #[test]
 fn a_segment_by_another_path_does_not_say_where_messages_begin() {
     require_privilege!();
-    succeeds_only_without(measure::PATH, &policy(PLAIN, &[WILD]), shift);
+    let attack = |rig: &Rig| shift(rig, |_| {}, |_| {});
+    succeeds_only_without(measure::PATH, &policy(PLAIN, &[WILD]), attack);
+}
+
+/// Sends on by another device; what is sent is nothing that the server would answer.
+fn go_by(client: &mut TcpStream, device: &str) {
+    setsockopt(client, sockopt::BindToDevice, &device.into()).unwrap();
+    client.write_all(&[0]).unwrap();
+}
+
+#[test]
+fn a_connection_that_went_over_loopback_for_a_while_does_not_say_where_messages_begin() {
+    require_privilege!();
+    let attack = |rig: &Rig| shift(rig, |client| go_by(client, "lo"), |client| go_by(client, ""));
+    succeeds_only_without(measure::PATH, &policy(PLAIN, &[WILD]), attack);
 }
