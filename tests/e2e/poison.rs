@@ -3,6 +3,7 @@
 //!
 //! The goal of each is [`GOAL`] on tcp/443, where the policy allows names under `wild.test`.
 
+mod agent;
 mod answers;
 mod forged;
 mod fragments;

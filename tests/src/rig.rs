@@ -184,6 +184,19 @@ impl Rig {
         Ok(agent)
     }
 
+    /// Starts an agent that is in the workload itself, as on a node, where it is attached to the
+    /// root; and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// That it did not come so far.
+    pub fn agent_inside(&self, policy: &str) -> anyhow::Result<Agent<'_>> {
+        let place = Launch { home: self.workload.path(), ..self.place() };
+        let agent = Agent::launch(place, &binary::enforcer()?, policy, &[])?;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
     fn place(&self) -> Launch<'_> {
         Launch {
             namespace: &self.client,
