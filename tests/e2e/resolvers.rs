@@ -1,6 +1,9 @@
 //! Name servers that others wrote, and the C library's resolver: what they send is understood.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use enforcer_tests::{
     NameServer, Peer, Probe, Rig, Zone,
@@ -79,7 +82,7 @@ fn records() -> String {
     let mut lines = String::new();
     for name in ["a.wild.test", "evilwild.test", "wild.test", "last.other.test"] {
         let [v4, v6] = addresses(name);
-        lines += &format!("host-record={name},{v4},{v6}\n");
+        writeln!(lines, "host-record={name},{v4},{v6}").unwrap();
     }
     lines + "cname=cdn.wild.test,edge.other.test\ncname=edge.other.test,last.other.test\n"
 }
@@ -217,14 +220,14 @@ fn bind(rig: &Rig) -> Daemon {
     let mut zone = "$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 86400 300\n@ IN NS ns\n\
          cdn.wild IN CNAME edge.other\nedge.other IN CNAME last.other\n"
         .to_owned();
-    zone += &format!("ns IN A {RESOLVER}\n");
+    writeln!(zone, "ns IN A {RESOLVER}").unwrap();
     for name in ["a.wild", "evilwild", "wild", "last.other", "*.star.wild"] {
         let [v4, v6] = addresses(&format!("{name}.test"));
-        zone += &format!("{name} IN A {v4}\n{name} IN AAAA {v6}\n");
+        writeln!(zone, "{name} IN A {v4}\n{name} IN AAAA {v6}").unwrap();
     }
     for (name, count) in [("forty.wild", 40), ("many.wild", 79)] {
         for last in 1..=count {
-            zone += &format!("{name} IN A 198.18.{count}.{last}\n");
+            writeln!(zone, "{name} IN A 198.18.{count}.{last}").unwrap();
         }
     }
     rig.scratch().write("test.zone", &zone).unwrap();
