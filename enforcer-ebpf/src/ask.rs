@@ -137,7 +137,7 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
     if asked.is_tcp == 1 {
         stream = socket.stored_or_zero(&STREAMS);
         match &mut stream {
-            Some(stream) => stream.is_loopback = asked.is_loopback,
+            Some(stream) => stream.leaves_by(asked.is_loopback),
             None => return,
         }
         let [words] = load(ctx, header + 12);

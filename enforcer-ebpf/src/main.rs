@@ -73,8 +73,7 @@ fn connect6(ctx: SockAddrContext) -> i32 {
 /// 5.8 (`bpf_ktime_get_boot_ns`, ring buffers); 5.10 is the oldest that is tested.
 #[cgroup_skb(ingress)]
 fn ingress_skb(ctx: SkBuffContext) -> i32 {
-    hook::ingress::learn(&ctx);
-    verdict::cgroup_skb(Verdict::Allow)
+    verdict::cgroup_skb(hook::ingress::learn(&ctx))
 }
 
 /// Notes to whom an IPv4 datagram is sent. Every call goes on.

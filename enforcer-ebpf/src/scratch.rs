@@ -90,7 +90,8 @@ pub(crate) struct Arrival {
     pub(crate) is_fragmentable: u32,
     /// 1 where it came by loopback from a resolver that is elsewhere.
     pub(crate) is_foreign: u32,
-    padding: u32,
+    /// 1 where it came by loopback and its question had left by another device: forged.
+    pub(crate) is_forged: u32,
 }
 
 impl Arrival {
@@ -104,7 +105,7 @@ impl Arrival {
             is_loopback: 0,
             is_fragmentable: 0,
             is_foreign: 0,
-            padding: 0,
+            is_forged: 0,
         }
     }
 }

@@ -140,7 +140,8 @@ impl<'a> Maps<'a> {
         };
         socket.is_raw()
             // A datagram can be given another source than its socket's (IP_PKTINFO).
-            || packet.source.is_this_host() && !socket.may_send_from(&packet.source)
+            || (entry.is_local == 1 || packet.source.is_this_host())
+                && !socket.may_send_from(&packet.source)
             || entry.cgroup != 0 && !is_below(socket, entry.cgroup)
     }
 

@@ -2,7 +2,7 @@
 
 use enforcer_common::verdict::Verdict;
 
-/// `cgroup_skb` egress: 1 passes, 0 drops and gives the sender EPERM
+/// `cgroup_skb`: 1 passes, 0 drops; on egress the sender has EPERM
 /// (kernel/bpf/cgroup.c, `__cgroup_bpf_run_filter_skb`).
 #[inline(always)]
 pub(crate) const fn cgroup_skb(verdict: Verdict) -> i32 {

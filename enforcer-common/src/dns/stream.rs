@@ -79,6 +79,17 @@ impl Stream {
         }; MAX_QUESTIONS],
     };
 
+    /// A segment leaves by the loopback device (1) or by another (0). A connection that changes
+    /// between the two is one whose sender chooses who can answer.
+    #[inline(always)]
+    pub const fn leaves_by(&mut self, is_loopback: u32) {
+        if self.state == state::NEW {
+            self.is_loopback = is_loopback;
+        } else if self.is_loopback != is_loopback {
+            self.state = state::LOST;
+        }
+    }
+
     /// The server accepts the connection; its stream begins behind this sequence number.
     #[inline(always)]
     pub fn accepted(&mut self, sequence: u32) {

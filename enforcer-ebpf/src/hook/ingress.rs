@@ -1,8 +1,10 @@
-//! `cgroup_skb` ingress: learns from answers before their socket sees them. Every packet passes.
+//! `cgroup_skb` ingress: learns from answers before their socket sees them. Every packet passes but
+//! one that is forged for certain.
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContext};
 use enforcer_common::{
     address::Address,
+    decide::Decision,
     dns::{
         Learning, MAX_FOUND, MAX_MESSAGE, MAX_UNFRAGMENTED, answer,
         name::write_key,
@@ -13,13 +15,15 @@ use enforcer_common::{
     },
     learned::AddressKey,
     measure,
-    packet::{Bytes as _, Packet, Piece, protocol},
-    settings::Settings,
+    packet::{Bytes as _, Packet, Piece, ethertype, protocol},
+    settings::{Settings, flag},
     special::kind,
+    verdict::{Reason, Verdict},
 };
 
 use crate::{
     ask::{PENDING, STREAMS},
+    count::{self, Amount},
     handover::{count, count_several, hand_over},
     learned,
     measure::is_in_force,
@@ -43,16 +47,30 @@ const OUT_OF_ORDER: u64 = MALFORMED - 2;
 const FINE: u32 = 256;
 
 #[inline(always)]
-pub(crate) fn learn(ctx: &SkBuffContext) {
-    let Some(socket) = Socket::of_packet(ctx) else { return };
+pub(crate) fn learn(ctx: &SkBuffContext) -> Verdict {
+    let Some(socket) = Socket::of_packet(ctx) else { return Verdict::Allow };
     // Nearly every packet ends here: its socket has asked no resolver.
-    let Some(pending) = socket.stored(&PENDING) else { return };
-    let Some(scratch) = scratch::get() else { return };
-    let Some(settings) = tables::settings_in_force() else { return };
-    if !load(ctx, socket, settings, scratch) {
-        return;
+    let Some(pending) = socket.stored(&PENDING) else { return Verdict::Allow };
+    let Some(scratch) = scratch::get() else { return Verdict::Allow };
+    let Some(settings) = tables::settings_in_force() else { return Verdict::Allow };
+    scratch.arrival.is_forged = 0;
+    if load(ctx, socket, settings, scratch) {
+        count(judge(scratch, pending, settings));
     }
-    count(judge(scratch, pending, settings));
+    if scratch.arrival.is_forged == 0 { Verdict::Allow } else { drop_forged(ctx, settings) }
+}
+
+/// Drops what is not the resolver's, so that whoever asked does not believe it either: the agent
+/// asks as well, and what it learns counts everywhere.
+#[inline(never)]
+fn drop_forged(ctx: &SkBuffContext, settings: &Settings) -> Verdict {
+    // SAFETY: the helper takes nothing.
+    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let buffer = Buffer::new(ctx, now_ns);
+    let decision = Decision::drop(Reason::ForgedResolver);
+    let amount = Amount { packets: buffer.packets(), bytes: u64::from(buffer.length()), now_ns };
+    count::decision(&decision, buffer.ethertype() == ethertype::IPV6, &amount);
+    if settings.has(flag::AUDIT) { Verdict::Allow } else { decision.verdict }
 }
 
 /// Copies a message of a trusted resolver, and says whether there is one.
@@ -71,9 +89,14 @@ fn load(ctx: &SkBuffContext, socket: Socket, settings: &Settings, scratch: &mut 
     };
     let is_tcp = packet.protocol == protocol::TCP;
     let (at, length) = if is_tcp {
-        let Some(message) = message_of_segment(ctx, socket, &packet, buffer.is_loopback()) else {
+        let Some(stream) = socket.stored(&STREAMS) else { return false };
+        // Seen before the kernel has looked at checksum and acknowledgement: a segment that
+        // somebody puts on another device is none of the server's.
+        if stream.is_loopback != u32::from(buffer.is_loopback()) && is_in_force(measure::PATH) {
+            scratch.arrival.is_forged = u32::from(buffer.is_loopback());
             return false;
-        };
+        }
+        let Some(message) = message_of_segment(ctx, stream, &packet) else { return false };
         message
     } else {
         let at = packet.transport + UDP_HEADER_BYTES;
@@ -177,6 +200,8 @@ fn match_question(scratch: &mut Scratch, pending: &mut PendingTable) -> u32 {
     scratch.records = header.answers;
     scratch.is_truncated = u32::from(header.is_truncated);
     scratch.is_other_case = u32::from(matched == Match::OtherCase);
+    scratch.arrival.is_forged =
+        u32::from(matched == Match::OtherPath) & scratch.arrival.is_loopback;
     match matched {
         Match::Taken | Match::OtherCase => match answer::refuse(&header, &question) {
             Some(refused) => number(refused),
@@ -325,16 +350,9 @@ fn learning_of(number: u32) -> Learning {
 #[inline(always)]
 fn message_of_segment(
     ctx: &SkBuffContext,
-    socket: Socket,
+    stream: &mut Stream,
     packet: &Packet,
-    is_loopback: bool,
 ) -> Option<(u32, u32)> {
-    let stream = socket.stored(&STREAMS)?;
-    // Seen before the kernel has looked at checksum and acknowledgement: a segment that somebody
-    // puts on another device is none of the server's.
-    if stream.is_loopback != u32::from(is_loopback) && is_in_force(measure::PATH) {
-        return None;
-    }
     let header = packet.transport as usize;
     let sequence = u32::from_be(ctx.load::<u32>(header + 4).ok()?);
     let [words, flags] = ctx.load::<[u8; 2]>(header + 12).ok()?;
