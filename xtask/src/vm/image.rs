@@ -23,6 +23,9 @@ const PLAIN: [&str; 5] = ["/bin/cat", "/bin/false", "/bin/sh", "/bin/sleep", "/b
 const INIT: &str = "/init";
 const PLAN: &str = "/plan";
 const OBJECT: &str = "/programs.o";
+/// The only user and the only group: servers look for the one that they shall run as.
+const ACCOUNTS: [(&str, &[u8]); 2] =
+    [("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\n"), ("/etc/group", b"root:x:0:\n")];
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
 
 /// How many times longer than on a real machine things may take.
@@ -45,7 +48,7 @@ impl Image {
         let mut archive = Archive::default();
         add_program(&mut archive, &payload.guest, Path::new(INIT))?;
         let suites = payload.suites.iter().map(|suite| &suite.program);
-        for program in [&payload.agent, &payload.demo].into_iter().chain(suites) {
+        for program in [&payload.agent, &payload.demo, &payload.weak].into_iter().chain(suites) {
             add_program(&mut archive, program, program)?;
         }
         for (name, package) in tools::TESTS {
@@ -54,6 +57,9 @@ impl Image {
         }
         for tool in PLAIN.map(Path::new) {
             add_program(&mut archive, tool, tool)?;
+        }
+        for (file, content) in ACCOUNTS {
+            archive.add(Path::new(file), content)?;
         }
         archive.add(Path::new(OBJECT), &for_bpftool(&payload.object)?)?;
         let mut variables = String::new();

@@ -44,6 +44,8 @@ impl fmt::Display for Tier {
 pub(super) struct Payload {
     pub(super) agent: PathBuf,
     pub(super) demo: PathBuf,
+    /// The agent without one of its measures, which lies beside the demo.
+    pub(super) weak: PathBuf,
     /// The first process of the machine.
     pub(super) guest: PathBuf,
     /// The kernel programs.
@@ -78,6 +80,7 @@ impl Payload {
         Ok(Self {
             agent: built.program("bin", "enforcer")?,
             demo: built.program("bin", "enforcer-demo")?,
+            weak: built.program("bin", "enforcer-weak")?,
             guest: built.program("bin", "enforcer-guest")?,
             object: built.object.clone().context("find the kernel programs that were built")?,
             suites: tiers.iter().map(suite).collect::<Result<_>>()?,
