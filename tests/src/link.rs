@@ -24,6 +24,9 @@ pub const WORLD_DEVICE: &str = "wire";
 /// How long one try to cross the wire may take; a lost packet costs as much.
 const TRY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Addresses of the devices, made up (IEEE 802: locally administered).
+const CLIENT_HARDWARE: &str = "02:00:00:00:00:02";
+const WORLD_HARDWARE: &str = "02:00:00:00:00:01";
 const NETWORK_V4: &str = "192.0.2.0/24";
 const NETWORK_V6: &str = "2001:db8:0:1::/64";
 
@@ -47,7 +50,10 @@ pub fn join(client: &Netns, world: &Netns) -> anyhow::Result<()> {
         namespace.set("ipv6/conf/default/addr_gen_mode", "1")?;
     }
     let far = client.path();
-    let pair = format!("link add {WORLD_DEVICE} type veth peer name {CLIENT_DEVICE} netns {far}");
+    let pair = format!(
+        "link add {WORLD_DEVICE} address {WORLD_HARDWARE} type veth \
+         peer name {CLIENT_DEVICE} address {CLIENT_HARDWARE} netns {far}"
+    );
     world.configure([pair])?;
     for (namespace, device, v4, v6) in
         [(client, CLIENT_DEVICE, CLIENT_V4, CLIENT_V6), (world, WORLD_DEVICE, WORLD_V4, WORLD_V6)]
@@ -71,7 +77,23 @@ pub fn join(client: &Netns, world: &Netns) -> anyhow::Result<()> {
         "route add local 0.0.0.0/0 dev lo table local".to_owned(),
         "-6 route add local ::/0 dev lo table local".to_owned(),
     ])?;
+    know_each_other(client, world)?;
     wait_until_it_carries(client)
+}
+
+/// Each end knows the other for good: while a neighbour is asked whether it is still there, which
+/// begins seconds after it was last heard of, datagrams to it can be lost.
+fn know_each_other(client: &Netns, world: &Netns) -> anyhow::Result<()> {
+    let ends = [
+        (client, CLIENT_DEVICE, [IpAddr::V4(WORLD_V4), IpAddr::V6(WORLD_V6)], WORLD_HARDWARE),
+        (world, WORLD_DEVICE, [IpAddr::V4(CLIENT_V4), IpAddr::V6(CLIENT_V6)], CLIENT_HARDWARE),
+    ];
+    for (namespace, device, addresses, hardware) in ends {
+        namespace.configure(addresses.map(|address| {
+            format!("neigh replace {address} lladdr {hardware} dev {device} nud permanent")
+        }))?;
+    }
+    Ok(())
 }
 
 /// The kernel makes a device ready some time after it is up (`net/core/link_watch.c`) and drops
