@@ -12,10 +12,11 @@ use enforcer_common::{
         question,
         stream::{MAX_QUESTIONS, Stream},
     },
-    packet::Packet,
+    measure,
+    packet::protocol,
 };
 
-use crate::{handover, socket::Socket, zero::Zero};
+use crate::{handover, measure::is_in_force, seen::Seen, socket::Socket, zero::Zero};
 
 /// Questions of each socket that wait for their answers.
 #[btf_map]
@@ -69,75 +70,34 @@ fn load<const N: usize>(ctx: &SkBuffContext, at: u32) -> [u8; N] {
     bytes
 }
 
-/// A packet to a trusted resolver. Words, each of them unknown to the verifier.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct Asked {
-    pub(crate) now_ns: u64,
-    /// Number of the resolver; 0: the packet is for none.
-    pub(crate) resolver: u32,
-    /// Offset of the transport header.
-    pub(crate) transport: u32,
-    /// Bytes of the packet.
-    pub(crate) length: u32,
-    pub(crate) is_tcp: u32,
-    pub(crate) is_loopback: u32,
-    padding: u32,
-}
-
-impl Asked {
-    pub(crate) const NOTHING: Self = Self {
-        now_ns: 0,
-        resolver: 0,
-        transport: 0,
-        length: 0,
-        is_tcp: 0,
-        is_loopback: 0,
-        padding: 0,
-    };
-}
-
-impl Asked {
-    /// Takes what is known of a packet; whether it is of TCP and leaves by loopback comes as `is`.
-    #[inline(always)]
-    pub(crate) fn write(
-        &mut self,
-        zero: &Zero,
-        resolver: u32,
-        packet: &Packet,
-        is: [bool; 2],
-        now_ns: u64,
-    ) {
-        let [is_tcp, is_loopback] = is.map(u32::from);
-        *self = Self {
-            now_ns,
-            resolver: zero.forget(resolver),
-            transport: zero.forget(packet.transport),
-            length: zero.forget(packet.length),
-            is_tcp: zero.forget(is_tcp),
-            is_loopback: zero.forget(is_loopback),
-            padding: 0,
-        };
-    }
-}
-
 /// Writes down what a packet asks.
-///
-/// A function of its own: what it keeps on the stack comes in the place of what the decision kept.
+#[inline(always)]
+pub(crate) fn note(ctx: &SkBuffContext, seen: &mut Seen) {
+    let Some(zero) = Zero::find() else { return };
+    // What the steps so far found out about them is no matter of the verifier's any more.
+    seen.resolver = zero.forget(seen.resolver);
+    let is_loopback = if is_in_force(measure::PATH) { seen.is_loopback } else { 0 };
+    seen.is_loopback = zero.forget(is_loopback);
+    note_messages(ctx, seen);
+}
+
 #[inline(never)]
-pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
+fn note_messages(ctx: &SkBuffContext, seen: &Seen) {
+    let seen = seen.as_it_is();
     let Some(socket) = Socket::of_packet(ctx) else { return };
     // The places exist from the first packet on: the answer to a SYN is to be seen. A socket whose
     // memory is used up learns nothing.
     let Some(pending) = socket.stored_or_zero(&PENDING) else { return };
     let Some(zero) = Zero::find() else { return };
-    let header = asked.transport & 0x1ff;
+    let header = seen.packet.transport & 0x1ff;
     let mut stream = None;
     let mut at = header + UDP_HEADER_BYTES;
-    if asked.is_tcp == 1 {
+    // Read once: what a second look at memory says the verifier would not connect with the first.
+    let is_tcp = zero.forget(u32::from(seen.packet.protocol == protocol::TCP));
+    if is_tcp == 1 {
         stream = socket.stored_or_zero(&STREAMS);
         match &mut stream {
-            Some(stream) => stream.leaves_by(asked.is_loopback),
+            Some(stream) => stream.leaves_by(seen.is_loopback),
             None => return,
         }
         let [words] = load(ctx, header + 12);
@@ -145,18 +105,18 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
     }
     for _ in 0..MAX_MESSAGES {
         at = zero.forget(at) & 0xffff;
-        let mut length = asked.length.wrapping_sub(at);
-        if asked.is_tcp == 1 {
+        let mut length = seen.packet.length.wrapping_sub(at);
+        if is_tcp == 1 {
             let [high, low] = load(ctx, at);
             length = u32::from(high) << 8 | u32::from(low);
             at += 2;
         }
-        if at + length > asked.length {
+        if at + length > seen.packet.length {
             return;
         }
-        let end = note_message(ctx, pending, asked, at, length);
+        let end = note_message(ctx, pending, seen, at, length);
         match &mut stream {
-            Some(stream) if end != 0 => remember(ctx, stream, zero, asked.resolver, at, end),
+            Some(stream) if end != 0 => remember(ctx, stream, zero, seen.resolver, at, end),
             Some(_) => {}
             None => return,
         }
@@ -169,7 +129,7 @@ pub(crate) fn note(ctx: &SkBuffContext, asked: &Asked) {
 fn note_message(
     ctx: &SkBuffContext,
     pending: &mut PendingTable,
-    asked: &Asked,
+    seen: &Seen,
     at: u32,
     length: u32,
 ) -> u32 {
@@ -181,10 +141,10 @@ fn note_message(
     }
     let Some(question) = question::question(&message) else { return 0 };
     let circumstance = Circumstance {
-        resolver: asked.resolver,
+        resolver: seen.resolver,
         id: header.id,
-        now_ns: asked.now_ns,
-        is_loopback: asked.is_loopback == 1,
+        now_ns: seen.now_ns,
+        is_loopback: seen.is_loopback == 1,
     };
     pending.insert(&message, &question, &circumstance);
     handover::count(Learning::Asked);

@@ -1,13 +1,13 @@
 //! What egress tells `connect` about a destination.
 
-use aya_ebpf::{btf_maps::LruHashMap, macros::btf_map};
+use aya_ebpf::{btf_maps::LruHashMap, macros::btf_map, programs::SkBuffContext};
 use enforcer_common::{
     address::Address,
     connect::{EVIDENCE_NS, RefusedEntry, RefusedKey},
-    packet::Packet,
     settings::Settings,
-    socket::SocketNote,
 };
+
+use crate::{seen::Seen, socket::Socket};
 
 #[btf_map]
 static REFUSED: LruHashMap<RefusedKey, RefusedEntry, 16_384> = LruHashMap::new();
@@ -27,14 +27,10 @@ pub(crate) fn was_refused(settings: &Settings, key: &RefusedKey, now_ns: u64) ->
 }
 
 /// Leaves evidence of a refused packet whose destination is the one its socket asked for.
-#[inline(always)]
-pub(crate) fn note_refused(
-    note: Option<&SocketNote>,
-    settings: &Settings,
-    packet: &Packet,
-    now_ns: u64,
-) {
-    let Some(note) = note else { return };
+#[inline(never)]
+pub(crate) fn note_refused(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+    let Seen { packet, now_ns, .. } = seen.as_it_is();
+    let Some(note) = Socket::of_packet(ctx).and_then(Socket::note) else { return };
     let port_be = packet.destination_port.to_be_bytes();
     if note.is_set == 0 || note.destination != packet.destination || note.port_be != port_be {
         return;

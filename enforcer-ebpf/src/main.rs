@@ -24,6 +24,7 @@ mod measure;
 mod names;
 mod packet;
 mod scratch;
+mod seen;
 mod socket;
 mod tables;
 mod verdict;

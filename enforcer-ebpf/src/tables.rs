@@ -16,14 +16,13 @@ use enforcer_common::{
     decide::Tables,
     fragment::{FragmentEntry, FragmentKey},
     learned::{AddressEntry, AddressKey},
-    measure,
     packet::{Packet, protocol},
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings, flag},
     socket::SocketNote,
 };
 
-use crate::{learned, measure::is_in_force, packet::nothing, socket::Socket};
+use crate::{learned, packet::nothing, seen::Seen, socket::Socket};
 
 const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 const ADDRESS_BITS: u32 = 128;
@@ -78,16 +77,17 @@ pub(crate) struct Maps<'a> {
 }
 
 impl<'a> Maps<'a> {
-    /// For a packet, whose socket tells the sender.
+    /// For a packet.
     #[inline(always)]
-    pub(crate) fn of_packet(
-        skb: &'a SkBuffContext,
-        note: Option<&SocketNote>,
-        nothing: u32,
-    ) -> Self {
+    pub(crate) fn of_packet(skb: &'a SkBuffContext, seen: &Seen) -> Self {
         keep_for_readers();
-        let namespace = note.map_or(0, |note| note.namespace) ^ u64::from(nothing);
-        Self { skb: Some(skb), settings: settings_in_force(), namespace, resolver: 0, nothing }
+        Self {
+            skb: Some(skb),
+            settings: settings_in_force(),
+            namespace: seen.namespace,
+            resolver: seen.resolver,
+            nothing: nothing(seen.now_ns),
+        }
     }
 
     /// For a call, where rules for some workloads are left to egress.
@@ -97,57 +97,9 @@ impl<'a> Maps<'a> {
         Self { skb: None, settings: settings_in_force(), namespace, resolver: 0, nothing }
     }
 
-    /// Finds out which trusted resolver a packet is for: by its destination, or by what its socket
-    /// asked for and translation has changed.
-    #[inline(always)]
-    pub(crate) fn find_resolver(
-        &mut self,
-        packet: &Packet,
-        socket: Option<Socket>,
-        note: Option<&SocketNote>,
-    ) -> u32 {
-        if packet.protocol != protocol::UDP && packet.protocol != protocol::TCP {
-            return 0;
-        }
-        let Some(settings) = self.settings else { return 0 };
-        let wire = resolver(settings, &packet.destination, packet.destination_port);
-        let found = match (wire, socket) {
-            (Some(entry), _) => Some(entry),
-            // Of another namespace's translation this node's administrator knows nothing.
-            (None, Some(socket))
-                if note.is_some_and(|note| note.is_of_host(settings.host_cookie)) =>
-            {
-                socket
-                    .asked(packet, note)
-                    .and_then(|(address, port)| resolver(settings, &address, port))
-            }
-            (None, _) => None,
-        };
-        self.resolver = found.map_or(0, |entry| entry.number) ^ self.nothing;
-        self.resolver
-    }
-
-    /// Whether a packet speaks in the name of a trusted resolver and is not from its socket.
-    #[inline(always)]
-    pub(crate) fn is_forged(&self, packet: &Packet, socket: Option<Socket>) -> bool {
-        let has_ports = packet.protocol == protocol::UDP || packet.protocol == protocol::TCP;
-        if !has_ports || !is_in_force(measure::FORGERY) {
-            return false;
-        }
-        let (Some(settings), Some(socket)) = (self.settings, socket) else { return false };
-        let Some(entry) = resolver(settings, &packet.source, packet.source_port) else {
-            return false;
-        };
-        socket.is_raw()
-            // A datagram can be given another source than its socket's (IP_PKTINFO).
-            || (entry.is_local == 1 || packet.source.is_this_host())
-                && !socket.may_send_from(&packet.source)
-            || entry.cgroup != 0 && !is_below(socket, entry.cgroup)
-    }
-
     /// The key under which an address is looked up for the sender alone.
     #[inline(always)]
-    pub(crate) const fn key_here(&self, address: Address) -> AddressKey {
+    const fn key_here(&self, address: Address) -> AddressKey {
         AddressKey { namespace: self.namespace, address }
     }
 
@@ -156,14 +108,55 @@ impl<'a> Maps<'a> {
     pub(crate) fn is_virtual(&self, address: &Address) -> bool {
         VIRTUAL.get(&Key::new(ADDRESS_BITS, *address)).is_some()
     }
+}
 
-    /// Remembers that a datagram's first fragment passed. A table that is full forgets the
-    /// datagram used least; its later fragments are dropped with their own reason.
-    #[inline(always)]
-    pub(crate) fn remember_fragment(&self, key: &FragmentKey, entry: &FragmentEntry) {
-        // A failed insert is an allocation failure: the later fragments are dropped and counted.
-        let _: Result<(), i32> = FRAGMENTS.insert(key, entry, 0);
+/// Remembers that a datagram's first fragment passed. A table that is full forgets the datagram
+/// used least; its later fragments are dropped with their own reason.
+#[inline(always)]
+pub(crate) fn remember_fragment(key: &FragmentKey, entry: &FragmentEntry) {
+    // A failed insert is an allocation failure: the later fragments are dropped and counted.
+    let _: Result<(), i32> = FRAGMENTS.insert(key, entry, 0);
+}
+
+/// The number of the trusted resolver that a packet is for, by its destination or by what its
+/// socket asked for and translation has changed; 0: none.
+#[inline(always)]
+pub(crate) fn find_resolver(
+    settings: &Settings,
+    packet: &Packet,
+    socket: Option<Socket>,
+    note: Option<&SocketNote>,
+) -> u32 {
+    if packet.protocol != protocol::UDP && packet.protocol != protocol::TCP {
+        return 0;
     }
+    let wire = resolver(settings, &packet.destination, packet.destination_port);
+    let found = match (wire, socket) {
+        (Some(entry), _) => Some(entry),
+        // Of another namespace's translation this node's administrator knows nothing.
+        (None, Some(socket)) if note.is_some_and(|note| note.is_of_host(settings.host_cookie)) => {
+            socket
+                .asked(packet, note)
+                .and_then(|(address, port)| resolver(settings, &address, port))
+        }
+        (None, _) => None,
+    };
+    found.map_or(0, |entry| entry.number)
+}
+
+/// Whether a packet speaks in the name of a trusted resolver and is not from its socket.
+#[inline(always)]
+pub(crate) fn is_forged(settings: &Settings, packet: &Packet, socket: Option<Socket>) -> bool {
+    if packet.protocol != protocol::UDP && packet.protocol != protocol::TCP {
+        return false;
+    }
+    let Some(socket) = socket else { return false };
+    let Some(entry) = resolver(settings, &packet.source, packet.source_port) else { return false };
+    socket.is_raw()
+        // A datagram can be given another source than its socket's (IP_PKTINFO).
+        || (entry.is_local == 1 || packet.source.is_this_host())
+            && !socket.may_send_from(&packet.source)
+        || entry.cgroup != 0 && !is_below(socket, entry.cgroup)
 }
 
 /// A trusted resolver. Without [`flag::RESOLVER_PORTS`] all of them have the usual port.

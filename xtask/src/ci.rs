@@ -14,7 +14,7 @@ use crate::{
     build::{HOST_PACKAGES, Profile},
     demo, privilege, setup, step,
     tally::Tally,
-    test,
+    test, vm,
 };
 
 /// Runs every gate, also after one has failed.
@@ -29,6 +29,8 @@ pub(crate) fn run() -> Result<Tally> {
     tally += licences::check();
     step::say("tests");
     tally += test::run(&test::Arguments::strict()).unwrap_or_else(|error| failed("tests", &error));
+    step::say("kernel programs on other kernels");
+    tally += vm::smoke().unwrap_or_else(|error| failed("other kernels", &error));
     tally += gate("demo", demo::run_built(Profile::default()));
     Ok(tally)
 }

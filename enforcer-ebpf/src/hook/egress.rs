@@ -2,107 +2,117 @@
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContext};
 use enforcer_common::{
-    decide::{Decision, Tables as _, decide},
+    decide::{Decision, decide},
     fragment::{FragmentEntry, LIFETIME_NS},
     learned::AddressKey,
     measure,
     packet::{Bytes as _, Packet, Piece, ethertype, protocol},
     settings::{Settings, flag},
-    socket::SocketNote,
     verdict::{Reason, Verdict},
 };
 
 use crate::{
-    ask::{self, Asked},
+    ask,
     count::{self, Amount},
     evidence, learned,
     measure::is_in_force,
     packet::Buffer,
+    seen::Seen,
     socket::Socket,
-    tables::Maps,
+    tables::{self, Maps, settings_in_force},
     verdict,
-    zero::Zero,
 };
 
+/// Judges a packet.
 #[inline(always)]
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
-    let mut asked = Asked::NOTHING;
-    let code = judge_packet(ctx, &mut asked);
-    if asked.resolver == 0 {
-        return code;
+    // SAFETY: the helper takes nothing.
+    let mut seen = Seen::new(unsafe { bpf_ktime_get_boot_ns() });
+    let is_allowed = parse(ctx, &mut seen) && identify(ctx, &mut seen) && decide_on(ctx, &mut seen);
+    let buffer = Buffer::new(ctx, seen.now_ns);
+    let amount = Amount {
+        packets: buffer.packets(),
+        bytes: u64::from(buffer.length()),
+        now_ns: seen.now_ns,
+    };
+    count::decision(&seen.decision, buffer.ethertype() == ethertype::IPV6, &amount);
+    let Some(settings) = settings_in_force() else {
+        return verdict::cgroup_skb(Verdict::Deny);
+    };
+    if is_allowed {
+        note_allowed(ctx, settings, &seen);
+    } else if seen.packet.protocol == protocol::TCP {
+        evidence::note_refused(ctx, settings, &seen);
     }
-    ask::note(ctx, &asked);
-    verdict::cgroup_skb(Verdict::Allow)
+    let is_passing = is_allowed || settings.has(flag::AUDIT);
+    if is_passing && seen.resolver != 0 && seen.packet.piece != Piece::LATER {
+        ask::note(ctx, &mut seen);
+    }
+    verdict::cgroup_skb(if is_passing { Verdict::Allow } else { Verdict::Deny })
 }
 
-/// Judges a packet; one that passes and is for a trusted resolver is written to `asked`.
+/// Reads the packet; `false` where its form is the reason for a drop.
 #[inline(never)]
-fn judge_packet(ctx: &SkBuffContext, asked: &mut Asked) -> i32 {
-    // Always there: see `Zero::find`.
-    let Some(zero) = Zero::find() else { return verdict::cgroup_skb(Verdict::Deny) };
-    // SAFETY: the helper takes nothing.
-    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
-    let buffer = Buffer::new(ctx, now_ns);
+fn parse(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
+    let buffer = Buffer::new(ctx, seen.now_ns);
+    match Packet::parse(&buffer) {
+        Ok(packet) => {
+            seen.packet = packet;
+            true
+        }
+        Err(reason) => {
+            seen.decision = Decision::drop(reason);
+            false
+        }
+    }
+}
+
+/// Finds out who sends it and which trusted resolver it is for; `false` where it speaks in the name
+/// of one and is not from its socket.
+#[inline(never)]
+fn identify(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
     let socket = Socket::of_packet(ctx);
     let note = socket.and_then(Socket::note);
-    let note = note.as_ref();
-    let mut maps = Maps::of_packet(ctx, note, buffer.nothing());
-    let is_audit = maps.settings().is_some_and(|settings| settings.has(flag::AUDIT));
-    let decision = match Packet::parse(&buffer) {
-        Ok(packet) if maps.is_forged(&packet, socket) => Decision::drop(Reason::ForgedResolver),
-        Ok(packet) => {
-            let resolver = maps.find_resolver(&packet, socket, note);
-            let decision = decide(&maps, &packet, buffer.is_loopback(), now_ns);
-            if let Some(settings) = maps.settings() {
-                follow_up(&maps, settings, note, &packet, &decision, buffer, now_ns);
-            }
-            let is_passing = decision.verdict == Verdict::Allow || is_audit;
-            if resolver != 0 && is_passing && packet.piece != Piece::LATER {
-                let is_loopback = buffer.is_loopback() && is_in_force(measure::PATH);
-                let is_tcp = packet.protocol == protocol::TCP;
-                asked.write(zero, resolver, &packet, [is_tcp, is_loopback], now_ns);
-            }
-            decision
-        }
-        Err(reason) => Decision::drop(reason),
-    };
-    let amount = Amount { packets: buffer.packets(), bytes: u64::from(buffer.length()), now_ns };
-    count::decision(&decision, buffer.ethertype() == ethertype::IPV6, &amount);
-    verdict::cgroup_skb(if is_audit { Verdict::Allow } else { decision.verdict })
+    let buffer = Buffer::new(ctx, seen.now_ns);
+    seen.namespace = note.map_or(0, |note| note.namespace) ^ u64::from(buffer.nothing());
+    seen.is_loopback = u32::from(buffer.is_loopback()) ^ buffer.nothing();
+    let Some(settings) = settings_in_force() else { return true };
+    if tables::is_forged(settings, &seen.packet, socket) && is_in_force(measure::FORGERY) {
+        seen.decision = Decision::drop(Reason::ForgedResolver);
+        return false;
+    }
+    let resolver = tables::find_resolver(settings, &seen.packet, socket, note.as_ref());
+    seen.resolver = resolver ^ buffer.nothing();
+    true
 }
 
-/// What later packets and calls need to know of this one.
-#[inline(always)]
-fn follow_up(
-    maps: &Maps<'_>,
-    settings: &Settings,
-    note: Option<&SocketNote>,
-    packet: &Packet,
-    decision: &Decision,
-    buffer: Buffer<'_>,
-    now_ns: u64,
-) {
-    match decision.verdict {
-        Verdict::Allow if packet.piece == Piece::FIRST => {
-            let entry = FragmentEntry {
-                generation: settings.generation,
-                expires_ns: now_ns + LIFETIME_NS,
-                by: decision.by.bits(),
-                padding: 0,
-            };
-            maps.remember_fragment(&packet.fragment_key(), &entry);
-        }
-        Verdict::Deny if packet.protocol == protocol::TCP => {
-            evidence::note_refused(note, settings, packet, now_ns);
-        }
-        Verdict::Allow | Verdict::Deny => {}
+/// Decides; `true` where it passes.
+#[inline(never)]
+fn decide_on(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
+    let maps = Maps::of_packet(ctx, seen);
+    seen.decision = decide(&maps, &seen.packet, seen.is_loopback == 1, seen.now_ns);
+    seen.decision.verdict == Verdict::Allow
+}
+
+/// Writes down what later fragments and the expiry of an address need to know of it.
+#[inline(never)]
+fn note_allowed(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+    let Seen { packet, decision, namespace, now_ns, .. } = seen.as_it_is();
+    if packet.piece == Piece::FIRST {
+        let entry = FragmentEntry {
+            generation: settings.generation,
+            expires_ns: now_ns + LIFETIME_NS,
+            by: decision.by.bits(),
+            padding: 0,
+        };
+        tables::remember_fragment(&packet.fragment_key(), &entry);
     }
-    if decision.verdict == Verdict::Allow && decision.reason == Reason::Rule {
-        let packets = buffer.packets();
-        learned::note_use(&AddressKey::everywhere(packet.destination), packets, now_ns);
-        let here = maps.key_here(packet.destination);
-        if here.namespace != 0 {
-            learned::note_use(&here, packets, now_ns);
+    if decision.reason == Reason::Rule {
+        let packets = Buffer::new(ctx, *now_ns).packets();
+        learned::note_use(&AddressKey::everywhere(packet.destination), packets, *now_ns);
+        if *namespace != 0 {
+            let here = AddressKey { namespace: *namespace, address: packet.destination };
+            learned::note_use(&here, packets, *now_ns);
         }
     }
 }
