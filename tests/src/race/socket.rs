@@ -9,11 +9,11 @@ use std::{
 
 use nix::{
     errno::Errno,
-    getsockopt_impl, libc, sockopt_impl,
+    libc,
     sys::{
         socket::{
-            AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, setsockopt,
-            socket, sockopt,
+            AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket,
+            sockopt,
         },
         time::TimeVal,
     },
@@ -29,15 +29,6 @@ const LARGE_BYTES: u16 = 4_096;
 const HEADER_BYTES: usize = 12;
 /// Bytes of a record before its data, its owner a pointer.
 const RECORD_BYTES: usize = 12;
-
-sockopt_impl!(
-    /// What the kernel knows of a connection.
-    TcpInfo,
-    GetOnly,
-    libc::IPPROTO_TCP,
-    libc::TCP_INFO,
-    libc::tcp_info
-);
 
 /// A question in wire format.
 pub(crate) struct Query {
@@ -149,11 +140,30 @@ pub(crate) fn attempt(stream: &OwnedFd, to: SocketAddr) -> io::Result<Attempt> {
     match connect(stream.as_raw_fd(), &to) {
         Ok(()) => {
             let took = begun.elapsed();
-            let info = getsockopt(stream, TcpInfo)?;
-            Ok(Attempt::Connected { took, repeated: info.tcpi_total_retrans })
+            Ok(Attempt::Connected { took, repeated: repeated(stream)? })
         }
         // The time of SO_SNDTIMEO is over (connect(2)).
         Err(Errno::EINPROGRESS | Errno::ETIMEDOUT) => Ok(Attempt::Silent),
         Err(errno) => Ok(Attempt::Refused(errno)),
     }
+}
+
+/// Segments that the kernel has sent again. An older kernel knows less of a connection than the
+/// structure has room for, and says how much it wrote.
+fn repeated(stream: &OwnedFd) -> io::Result<u32> {
+    // SAFETY: integers, for which zeros are a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or(0);
+    // SAFETY: `info` has room for `length` bytes.
+    let outcome = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(outcome)?;
+    Ok(info.tcpi_total_retrans)
 }
