@@ -1,7 +1,7 @@
 //! Map names and sizes, and the version of all layouts.
 
 /// Raised with every change of a key, a value, a map's type or a number's meaning.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// How many rules a node can have: the bits of a `RuleMask`.
 pub const MAX_RULES: usize = 512;
@@ -84,6 +84,10 @@ pub mod map {
     pub const SCRATCH: &str = "SCRATCH";
     /// Questions for the agent.
     pub const HANDOVER: &str = "HANDOVER";
+    /// Who exchanges datagrams with which port, and who began.
+    pub const PEERS: &str = "PEERS";
+    /// The generation since which each slot has its rule.
+    pub const SLOT_SINCE: &str = "SLOT_SINCE";
     /// What became of answers, by [`crate::dns::Learning`].
     pub const LEARNING: &str = "LEARNING";
     /// Packets and bytes of each rule.

@@ -5,8 +5,10 @@
 //! 1. no policy in force yet: deny, [`Reason::NotReady`];
 //! 2. an implicit rule ([`implicit`]): allow;
 //! 3. a later fragment: as its first one, else deny, [`Reason::OrphanFragment`];
-//! 4. the lowest slot in `(ADDRS | HOSTS | CIDRS) & PORTS & WORKLOADS & active`: its action;
-//! 5. nothing accepted the packet: deny, [`Reason::NoRule`].
+//! 4. a reply on a connection that was opened to this node: allow;
+//! 5. the lowest slot in `(ADDRS | HOSTS | CIDRS) & PORTS & WORKLOADS & active`: its action;
+//! 6. the rule that admitted the flow, where its address has expired since: allow;
+//! 7. nothing accepted the packet: deny, [`Reason::NoRule`].
 //!
 //! Implicit rules come before the policy, so that no deny rule locks a node out of its own
 //! loopback, its neighbours or its resolver. Audit mode is not known here: the verdict is the
@@ -52,6 +54,12 @@ pub trait Tables {
     /// Whether the packet's socket asked a trusted resolver and nobody else: its destination is
     /// then what translation made of that.
     fn has_asked_resolver(&self) -> bool;
+
+    /// Whether the packet is a reply on a connection that was opened to this node.
+    fn is_reply(&self) -> bool;
+
+    /// The slot that admitted the packet's flow, if it still has the same rule.
+    fn flow_rule(&self) -> Option<u16>;
 
     /// The entry of a datagram whose first fragment passed.
     fn fragment(&self, key: &FragmentKey) -> Option<&FragmentEntry>;
@@ -154,6 +162,9 @@ pub fn decide(tables: &impl Tables, packet: &Packet, is_loopback: bool, now_ns: 
     if packet.piece == Piece::LATER {
         return later_fragment(tables, settings, packet, now_ns);
     }
+    if tables.is_reply() {
+        return Decision::implicit(Implicit::Reply);
+    }
     if let Some(implicit) = implicit::accepts(tables, settings, packet) {
         return Decision::implicit(implicit);
     }
@@ -168,7 +179,12 @@ pub fn decide(tables: &impl Tables, packet: &Packet, is_loopback: bool, now_ns: 
     };
     match first_rule(tables, settings, &target, &sources, now_ns) {
         Some(slot) => Decision::rule(settings, slot),
-        None => Decision::drop(Reason::NoRule),
+        None => match tables.flow_rule() {
+            Some(slot) if settings.active.contains(slot) && !settings.deny.contains(slot) => {
+                Decision::rule(settings, slot)
+            }
+            _ => Decision::drop(Reason::NoRule),
+        },
     }
 }
 

@@ -33,6 +33,7 @@ pub mod connect;
 pub mod counter;
 pub mod decide;
 pub mod dns;
+pub mod flow;
 pub mod fragment;
 pub mod learned;
 pub mod measure;

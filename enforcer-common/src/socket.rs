@@ -1,6 +1,6 @@
 //! What is known of a socket from the calls that its owner made.
 
-use crate::{address::Address, learned::bpf_spin_lock};
+use crate::{address::Address, flow::SocketFlow, learned::bpf_spin_lock};
 
 /// What a socket asked for.
 ///
@@ -26,14 +26,21 @@ pub struct SocketNote {
     pub is_several: u32,
 }
 
-/// A note with its lock; socket storage.
+/// A note with its lock, and flows; socket storage, inherited by accepted sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct SocketEntry {
     /// The note.
     pub note: SocketNote,
+    /// What admitted its newest flow.
+    pub flow: SocketFlow,
     /// Held while a destination is noted.
     pub lock: bpf_spin_lock,
+    /// 1 where the note tells the namespace: a hook has seen the socket made or used.
+    pub is_noted: u32,
+    /// 1 for a TCP socket that listens and was asked for a connection, and for those that it
+    /// accepts; 0 once it connects to somewhere itself.
+    pub is_inbound: u32,
     /// Zero.
     pub padding: u32,
 }
@@ -57,4 +64,4 @@ impl SocketNote {
     }
 }
 
-const _: () = assert!(size_of::<SocketEntry>() == 56);
+const _: () = assert!(size_of::<SocketEntry>() == 96);

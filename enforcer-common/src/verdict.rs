@@ -88,5 +88,7 @@ numbered! {
         Dhcp = 3, "dhcp";
         /// DNS to a trusted resolver.
         Dns = 4, "dns";
+        /// To whoever opened the flow towards this node.
+        Reply = 5, "reply";
     }
 }

@@ -17,8 +17,10 @@
 mod ask;
 mod count;
 mod evidence;
+mod flow;
 mod handover;
 mod hook;
+mod inherited;
 mod learned;
 mod measure;
 mod names;

@@ -23,6 +23,10 @@ pub(crate) struct Seen {
     pub(crate) resolver: u32,
     /// 1 where it leaves by the loopback device.
     pub(crate) is_loopback: u32,
+    /// 1 where it goes back to whoever opened the flow.
+    pub(crate) is_reply: u32,
+    /// The slot, plus one, that has admitted its flow; 0: none.
+    pub(crate) flow_by: u32,
     pub(crate) decision: Decision,
 }
 
@@ -45,7 +49,16 @@ impl Seen {
             piece: Piece::WHOLE,
         };
         let decision = Decision::drop(Reason::NotReady);
-        Self { packet, now_ns, namespace: 0, resolver: 0, is_loopback: 0, decision }
+        Self {
+            packet,
+            now_ns,
+            namespace: 0,
+            resolver: 0,
+            is_loopback: 0,
+            is_reply: 0,
+            flow_by: 0,
+            decision,
+        }
     }
 
     /// The same. The compiler does not know that: it would pass the fields that a step reads by

@@ -1,5 +1,7 @@
 //! What the kernel knows of a socket, and what we wrote down about it.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
     bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
     btf_maps::SkStorage,
@@ -11,20 +13,25 @@ use aya_ebpf::{
 };
 use enforcer_common::{
     address::Address,
+    flow::SocketFlow,
     learned, measure,
     packet::{Packet, protocol},
     socket::{SocketEntry, SocketNote},
 };
 
-use crate::measure::is_in_force;
+use crate::{flow, inherited::InheritedStorage, measure::is_in_force};
 
 #[btf_map]
-static SOCKETS: SkStorage<SocketEntry> = SkStorage::new();
+static SOCKETS: InheritedStorage<SocketEntry> = InheritedStorage::new();
 
+const CREATE: u64 = BPF_SK_STORAGE_GET_F_CREATE as u64;
 const SOCK_STREAM: u32 = 1;
 const SOCK_DGRAM: u32 = 2;
 const SOCK_RAW: u32 = 3;
 const AF_INET: u32 = 2;
+/// States of a TCP socket (include/net/tcp_states.h).
+const TCP_SYN_SENT: u32 = 2;
+const TCP_LISTEN: u32 = 10;
 
 /// A full socket, as opposed to one that is being made or has ended.
 #[derive(Clone, Copy)]
@@ -47,25 +54,31 @@ impl Socket {
     /// Its value in a map of socket storage; `None` where it has none.
     #[inline(always)]
     pub(crate) fn stored<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
-        self.storage(map, core::ptr::null_mut(), 0)
+        self.storage(core::ptr::from_ref(map).cast_mut().cast(), core::ptr::null_mut(), 0)
     }
 
     /// As [`Self::stored`], made of zeros where there is none; `None` where the socket's memory
     /// is used up.
     #[inline(always)]
     pub(crate) fn stored_or_zero<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
-        self.storage(map, core::ptr::null_mut(), u64::from(BPF_SK_STORAGE_GET_F_CREATE))
+        let map = core::ptr::from_ref(map).cast_mut();
+        self.storage(map.cast(), core::ptr::null_mut(), CREATE)
     }
 
     #[inline(always)]
-    fn storage<'a, T>(self, map: &SkStorage<T>, initial: *mut T, flags: u64) -> Option<&'a mut T> {
-        let map = core::ptr::from_ref(map).cast_mut();
+    fn storage<'a, T>(self, map: *mut c_void, initial: *mut T, flags: u64) -> Option<&'a mut T> {
         // SAFETY: a full socket, a map of socket storage, and an initial value of its type or none.
-        let value = unsafe { bpf_sk_storage_get(map.cast(), self.0.cast(), initial.cast(), flags) };
+        let value = unsafe { bpf_sk_storage_get(map, self.0.cast(), initial.cast(), flags) };
         // SAFETY: null, or a value of the map's type that lives as long as the socket. Calls of
         // several threads may write it at once: each field is a plain word, and whoever reads
         // bears with a mixture.
         unsafe { value.cast::<T>().as_mut() }
+    }
+
+    /// What was written down about it.
+    #[inline(always)]
+    fn entry<'a>(self) -> Option<&'a mut SocketEntry> {
+        self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), 0)
     }
 
     /// What was written down about it; `None` for a socket that is older than the hooks.
@@ -73,7 +86,55 @@ impl Socket {
     /// A copy, since the compiler looks into a reference before it asks whether there is one.
     #[inline(always)]
     pub(crate) fn note(self) -> Option<SocketNote> {
-        self.stored(&SOCKETS).map(|entry| entry.note)
+        let (note, is_noted) = self.entry().map(|entry| (entry.note, entry.is_noted))?;
+        if is_noted == 1 { Some(note) } else { None }
+    }
+
+    /// What has admitted its connection.
+    #[inline(always)]
+    pub(crate) fn flow(self) -> Option<SocketFlow> {
+        self.entry().map(|entry| entry.flow)
+    }
+
+    /// Writes down what has admitted its connection.
+    #[inline(always)]
+    pub(crate) fn set_flow(self, flow: &SocketFlow) {
+        // A socket whose memory is used up goes without.
+        let entry: Option<&mut SocketEntry> =
+            self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), CREATE);
+        if let Some(entry) = entry {
+            entry.flow = *flow;
+        }
+    }
+
+    /// Marks a listener: whoever it accepts has opened the connection.
+    #[inline(always)]
+    pub(crate) fn mark_inbound(self) {
+        let entry: Option<&mut SocketEntry> =
+            self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), CREATE);
+        // Without memory for it the connection is judged by the policy.
+        if let Some(entry) = entry {
+            entry.is_inbound = 1;
+        }
+    }
+
+    /// Whether its connection was opened from outside: it listens and is asked for one, or was
+    /// accepted. A socket that is being connected has opened its own.
+    #[inline(always)]
+    pub(crate) fn is_inbound(self) -> bool {
+        self.state() != TCP_SYN_SENT && self.entry().is_some_and(|entry| entry.is_inbound == 1)
+    }
+
+    /// Whether it waits for connections.
+    #[inline(always)]
+    pub(crate) fn is_listening(self) -> bool {
+        self.state() == TCP_LISTEN
+    }
+
+    #[inline(always)]
+    fn state(self) -> u32 {
+        // SAFETY: a full socket.
+        unsafe { (*self.0).state }
     }
 
     /// Where a packet of the socket was meant to go, where that is certain whatever translation
@@ -100,6 +161,26 @@ impl Socket {
             }
             _ => None,
         }
+    }
+
+    /// Whether it has a connection, as TCP has.
+    #[inline(always)]
+    pub(crate) fn is_stream(self) -> bool {
+        self.kind() == SOCK_STREAM
+    }
+
+    /// Whether it sends datagrams, as UDP does.
+    #[inline(always)]
+    pub(crate) fn is_datagram(self) -> bool {
+        self.kind() == SOCK_DGRAM
+    }
+
+    /// Its port; 0 before it has one.
+    #[inline(always)]
+    pub(crate) fn own_port(self) -> u16 {
+        // SAFETY: a full socket; in host order, other than its peer's (`bpf_sock`,
+        // include/uapi/linux/bpf.h, 6.18).
+        unsafe { (*self.0).src_port as u16 }
     }
 
     /// Whether the kernel wrote the packet's headers: no raw socket's packet.
@@ -179,7 +260,7 @@ pub(crate) fn note_created(ctx: &SockContext) {
     let mut entry = empty(cookie);
     // A socket without a note has no namespace: nothing is learned from its answers.
     let _: Option<&mut SocketEntry> =
-        Socket(ctx.sock).storage(&SOCKETS, &raw mut entry, BPF_SK_STORAGE_GET_F_CREATE.into());
+        Socket(ctx.sock).storage(SOCKETS.as_ptr(), &raw mut entry, CREATE);
 }
 
 /// Notes what a socket asks for, and tells its namespace.
@@ -191,12 +272,22 @@ pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [
     let namespace = entry.note.namespace;
     // SAFETY: the kernel hands the program a valid context, whose socket is a full one.
     let socket = Socket(unsafe { (*ctx.sock_addr).__bindgen_anon_1.sk });
-    let stored = socket.storage(&SOCKETS, &raw mut entry, BPF_SK_STORAGE_GET_F_CREATE.into());
+    // An answer is nothing that the socket asks for of its own.
+    if socket.is_datagram() && flow::is_answer(socket, cookie, destination, port_be) {
+        return namespace;
+    }
+    let stored = socket.storage(SOCKETS.as_ptr(), &raw mut entry, CREATE);
     let Some(stored) = stored else { return namespace };
     let lock = &raw mut stored.lock;
     // SAFETY: the lock of that value; the program holds no other.
     unsafe { bpf_spin_lock(lock.cast()) };
+    stored.is_inbound = 0;
+    stored.flow.by = 0;
     let note = &mut stored.note;
+    if stored.is_noted == 0 {
+        (note.namespace, note.cookie) = (namespace, cookie);
+        stored.is_noted = 1;
+    }
     if note.is_set == 0 || !is_in_force(measure::ONLY_DESTINATION) {
         note.destination = destination;
         note.port_be = port_be;
@@ -222,5 +313,9 @@ fn empty(cookie: u64) -> SocketEntry {
         is_set: 0,
         is_several: 0,
     };
-    SocketEntry { note, lock: learned::bpf_spin_lock::default(), padding: 0 }
+    let nowhere = Address::from_words([0; 4]);
+    let flow =
+        SocketFlow { generation: 0, destination: nowhere, port_be: [0; 2], padding: [0; 2], by: 0 };
+    let lock = learned::bpf_spin_lock::default();
+    SocketEntry { note, flow, lock, is_noted: 1, is_inbound: 0, padding: 0 }
 }

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use enforcer_common::{
     abi::{
-        BANKS, DOCUMENT_PAGE_BYTES, DOCUMENT_PAGES, MAX_CGROUP_DEPTH, MAX_PORT_CLASSES,
+        BANKS, DOCUMENT_PAGE_BYTES, DOCUMENT_PAGES, MAX_CGROUP_DEPTH, MAX_PORT_CLASSES, MAX_RULES,
         PORT_PLANES, PORTS,
     },
     address::Address,
@@ -73,6 +73,8 @@ pub(crate) struct Maps<'a> {
     namespace: u64,
     /// The number of the trusted resolver that the packet is for; 0: none.
     resolver: u32,
+    is_reply: u32,
+    flow_by: u32,
     nothing: u32,
 }
 
@@ -86,6 +88,8 @@ impl<'a> Maps<'a> {
             settings: settings_in_force(),
             namespace: seen.namespace,
             resolver: seen.resolver,
+            is_reply: seen.is_reply,
+            flow_by: seen.flow_by,
             nothing: nothing(seen.now_ns),
         }
     }
@@ -94,7 +98,15 @@ impl<'a> Maps<'a> {
     #[inline(always)]
     pub(crate) fn of_call(namespace: u64, now_ns: u64) -> Self {
         let nothing = nothing(now_ns);
-        Self { skb: None, settings: settings_in_force(), namespace, resolver: 0, nothing }
+        Self {
+            skb: None,
+            settings: settings_in_force(),
+            namespace,
+            resolver: 0,
+            is_reply: 0,
+            flow_by: 0,
+            nothing,
+        }
     }
 
     /// The key under which an address is looked up for the sender alone.
@@ -274,6 +286,19 @@ impl Tables for Maps<'_> {
     #[inline(always)]
     fn has_asked_resolver(&self) -> bool {
         self.resolver != 0
+    }
+
+    #[inline(always)]
+    fn is_reply(&self) -> bool {
+        self.is_reply == 1
+    }
+
+    #[inline(always)]
+    fn flow_rule(&self) -> Option<u16> {
+        match self.flow_by {
+            0 => None,
+            by => Some((by - 1) as u16 & (MAX_RULES - 1) as u16),
+        }
     }
 
     #[inline(always)]

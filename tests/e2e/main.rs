@@ -23,6 +23,8 @@ mod poison;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod replies;
+#[cfg(test)]
 mod resolvers;
 #[cfg(test)]
 mod rig;

@@ -14,7 +14,7 @@ use enforcer_common::{
 use crate::{
     ask,
     count::{self, Amount},
-    evidence, learned,
+    evidence, flow, learned,
     measure::is_in_force,
     packet::Buffer,
     seen::Seen,
@@ -28,7 +28,10 @@ use crate::{
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     // SAFETY: the helper takes nothing.
     let mut seen = Seen::new(unsafe { bpf_ktime_get_boot_ns() });
-    let is_allowed = parse(ctx, &mut seen) && identify(ctx, &mut seen) && decide_on(ctx, &mut seen);
+    let is_allowed = parse(ctx, &mut seen) && identify(ctx, &mut seen) && {
+        flow::find(ctx, &mut seen);
+        decide_on(ctx, &mut seen)
+    };
     let buffer = Buffer::new(ctx, seen.now_ns);
     let amount = Amount {
         packets: buffer.packets(),
@@ -41,6 +44,7 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     };
     if is_allowed {
         note_allowed(ctx, settings, &seen);
+        flow::note_admitted(ctx, settings, &seen);
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
     }

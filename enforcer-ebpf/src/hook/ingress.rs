@@ -24,6 +24,7 @@ use enforcer_common::{
 use crate::{
     ask::{PENDING, STREAMS},
     count::{self, Amount},
+    flow,
     handover::{count, count_several, hand_over},
     learned,
     measure::is_in_force,
@@ -48,6 +49,7 @@ const FINE: u32 = 256;
 
 #[inline(always)]
 pub(crate) fn learn(ctx: &SkBuffContext) -> Verdict {
+    flow::note_arrival(ctx);
     let Some(socket) = Socket::of_packet(ctx) else { return Verdict::Allow };
     // Nearly every packet ends here: its socket has asked no resolver.
     let Some(pending) = socket.stored(&PENDING) else { return Verdict::Allow };

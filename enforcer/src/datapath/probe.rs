@@ -152,6 +152,14 @@ impl Tables for Probed {
         false
     }
 
+    fn is_reply(&self) -> bool {
+        false
+    }
+
+    fn flow_rule(&self) -> Option<u16> {
+        None
+    }
+
     fn fragment(&self, _: &FragmentKey) -> Option<&FragmentEntry> {
         None
     }

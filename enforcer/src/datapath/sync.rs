@@ -2,7 +2,8 @@
 //!
 //! 1. Every mask table is written as the union of old and new. New rules have slots that no old
 //!    rule has, so under the old generation the added bits are not active.
-//! 2. The idle settings entry and the idle bank of ports are written.
+//! 2. The idle settings entry and the idle bank of ports are written, and since which generation
+//!    each new rule has its slot: what the slot's last rule admitted is not admitted any more.
 //! 3. One word, the generation, is flipped: from here on the new policy judges.
 //! 4. Every mask table is written as the new policy has it, and what it no longer has is removed.
 
@@ -112,6 +113,14 @@ impl Datapath {
         self.write_union(tables, workloads)?;
         self.write_both_names(&tables.name_trie, generation)?;
         self.write_idle(tables, generation)?;
+        let mut added = tables.active;
+        added.subtract(&self.applied.active);
+        for slot in added.slots() {
+            self.maps
+                .slot_since
+                .set(u32::from(slot), generation, 0)
+                .map_err(DatapathError::map("write", map::SLOT_SINCE))?;
+        }
         self.maps
             .generation
             .set(0, generation, 0)

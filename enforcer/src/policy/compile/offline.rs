@@ -84,6 +84,14 @@ impl decide::Tables for Offline<'_> {
         false
     }
 
+    fn is_reply(&self) -> bool {
+        false
+    }
+
+    fn flow_rule(&self) -> Option<u16> {
+        None
+    }
+
     fn fragment(&self, _: &FragmentKey) -> Option<&FragmentEntry> {
         None
     }

@@ -1,0 +1,197 @@
+//! Flows: replies to whoever opened them, and rules that have admitted them.
+//!
+//! A TCP connection is its socket: a listener that somebody connects to is marked, and the sockets
+//! that it accepts inherit the mark. Datagrams have no connection: a table says who sent first.
+//! Where that is forgotten, because more flows came than it has room for, the policy judges.
+
+use aya_ebpf::{
+    btf_maps::{Array, LruHashMap},
+    helpers::generated::bpf_ktime_get_boot_ns,
+    macros::btf_map,
+    programs::SkBuffContext,
+};
+use enforcer_common::{
+    abi::MAX_RULES,
+    address::Address,
+    flow::{PEER_NS, PEER_REFRESH_NS, PeerEntry, PeerKey, SocketFlow, opened},
+    packet::{Packet, protocol},
+    settings::Settings,
+    socket::SocketNote,
+};
+
+use crate::{
+    packet::{Buffer, nothing},
+    seen::Seen,
+    socket::Socket,
+};
+
+/// Who exchanges datagrams with which port, and who began.
+#[btf_map]
+static PEERS: LruHashMap<PeerKey, PeerEntry, 65_536> = LruHashMap::new();
+/// The generation since which each slot has its rule.
+#[btf_map]
+static SLOT_SINCE: Array<u64, { MAX_RULES as usize }> = Array::new();
+
+/// What arrives: marks the listener that is asked for a connection, and writes down who sends
+/// datagrams to a socket that has not asked for them.
+#[inline(never)]
+pub(crate) fn note_arrival(ctx: &SkBuffContext) {
+    let Some(socket) = Socket::of_packet(ctx) else { return };
+    if socket.is_stream() {
+        if socket.is_listening() {
+            socket.mark_inbound();
+        }
+        return;
+    }
+    // SAFETY: the helper takes nothing.
+    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let buffer = Buffer::new(ctx, now_ns);
+    if !socket.is_datagram() || buffer.is_loopback() {
+        return;
+    }
+    let Ok(packet) = Packet::parse(&buffer) else { return };
+    if packet.protocol != protocol::UDP {
+        return;
+    }
+    let note = socket.note();
+    if has_asked_first(note.as_ref(), &packet.source, packet.source_port) {
+        return;
+    }
+    let key = key(socket, note.as_ref(), packet.source, packet.source_port.to_be_bytes());
+    note_peer(&key, opened::INBOUND, now_ns);
+}
+
+/// Whether the first destination that a socket has asked for is this one.
+#[inline(always)]
+fn has_asked_first(note: Option<&SocketNote>, address: &Address, port: u16) -> bool {
+    note.is_some_and(|note| {
+        note.is_set == 1 && note.destination == *address && note.port_be == port.to_be_bytes()
+    })
+}
+
+#[inline(always)]
+fn key(socket: Socket, note: Option<&SocketNote>, address: Address, port_be: [u8; 2]) -> PeerKey {
+    PeerKey {
+        namespace: note.map_or(0, |note| note.cookie),
+        address,
+        port_be,
+        own_port_be: socket.own_port().to_be_bytes(),
+        padding: 0,
+    }
+}
+
+/// Begins a flow of datagrams, or lets it go on; who began it stays.
+#[inline(always)]
+fn note_peer(key: &PeerKey, opened: u32, now_ns: u64) {
+    let expires_ns = now_ns + PEER_NS;
+    // SAFETY: a value of the map; a word of it may be written by several processors at once, each
+    // with the time of now.
+    if let Some(entry) = PEERS.get_ptr_mut(key).and_then(|entry| unsafe { entry.as_mut() })
+        && entry.is_live(now_ns)
+    {
+        if entry.expires_ns + PEER_REFRESH_NS < expires_ns {
+            entry.expires_ns = expires_ns;
+        }
+        return;
+    }
+    // A failed insert is an allocation failure: the reply is judged by the policy.
+    let _: Result<(), i32> = PEERS.insert(key, PeerEntry { expires_ns, opened, padding: 0 }, 0);
+}
+
+/// Who began a flow of datagrams; 0: there is none.
+#[inline(always)]
+fn who_opened(key: &PeerKey, now_ns: u64) -> u32 {
+    // SAFETY: the entry is read before this program writes the map.
+    match unsafe { PEERS.get(key) } {
+        Some(entry) if entry.is_live(now_ns) => entry.opened,
+        _ => 0,
+    }
+}
+
+/// Whether a datagram that a socket is about to send, or a peer that it chooses, is an answer to
+/// somebody who sent first.
+#[inline(always)]
+pub(crate) fn is_answer(
+    socket: Socket,
+    namespace_cookie: u64,
+    destination: Address,
+    port_be: [u8; 2],
+) -> bool {
+    let key = PeerKey {
+        namespace: namespace_cookie,
+        address: destination,
+        port_be,
+        own_port_be: socket.own_port().to_be_bytes(),
+        padding: 0,
+    };
+    // SAFETY: the helper takes nothing.
+    who_opened(&key, unsafe { bpf_ktime_get_boot_ns() }) == opened::INBOUND
+}
+
+/// Finds out whether a packet is a reply, and which rule has admitted its flow.
+#[inline(never)]
+pub(crate) fn find(ctx: &SkBuffContext, seen: &mut Seen) {
+    let nothing = nothing(seen.now_ns);
+    let Some(socket) = Socket::of_packet(ctx) else { return };
+    let mut is_reply = false;
+    let mut by = 0;
+    if socket.is_stream() && seen.packet.protocol == protocol::TCP {
+        is_reply = socket.is_inbound();
+        by = rule_of(socket, &seen.packet);
+    } else if socket.is_datagram() && seen.packet.protocol == protocol::UDP {
+        is_reply = is_answer_packet(socket, seen);
+    }
+    seen.is_reply = u32::from(is_reply) ^ nothing;
+    seen.flow_by = by ^ nothing;
+}
+
+#[inline(always)]
+fn is_answer_packet(socket: Socket, seen: &Seen) -> bool {
+    let note = socket.note();
+    let Packet { destination, destination_port, .. } = seen.packet;
+    if has_asked_first(note.as_ref(), &destination, destination_port) {
+        return false;
+    }
+    let key = key(socket, note.as_ref(), destination, destination_port.to_be_bytes());
+    who_opened(&key, seen.now_ns) == opened::INBOUND
+}
+
+/// The slot, plus one, that admitted a connection and still has the same rule; 0: none.
+#[inline(always)]
+fn rule_of(socket: Socket, packet: &Packet) -> u32 {
+    let Some(flow) = socket.flow() else { return 0 };
+    let port_be = packet.destination_port.to_be_bytes();
+    if flow.by == 0 || flow.destination != packet.destination || flow.port_be != port_be {
+        return 0;
+    }
+    match SLOT_SINCE.get(flow.by - 1) {
+        Some(since) if *since <= flow.generation => flow.by,
+        _ => 0,
+    }
+}
+
+/// Writes down what a rule has let pass: whose connection it is, or who began to send datagrams.
+#[inline(never)]
+pub(crate) fn note_admitted(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+    let seen = seen.as_it_is();
+    let Seen { packet, now_ns, .. } = seen;
+    let (Some(slot), Some(socket)) = (seen.decision.by.slot(), Socket::of_packet(ctx)) else {
+        return;
+    };
+    let port_be = packet.destination_port.to_be_bytes();
+    if socket.is_stream() && packet.protocol == protocol::TCP {
+        let by = u32::from(slot) + 1;
+        if seen.flow_by != by {
+            let destination = packet.destination;
+            let generation = settings.generation;
+            socket.set_flow(&SocketFlow { generation, destination, port_be, padding: [0; 2], by });
+        }
+    } else if socket.is_datagram() && packet.protocol == protocol::UDP {
+        let note = socket.note();
+        if has_asked_first(note.as_ref(), &packet.destination, packet.destination_port) {
+            return;
+        }
+        let key = key(socket, note.as_ref(), packet.destination, port_be);
+        note_peer(&key, opened::OUTBOUND, *now_ns);
+    }
+}
