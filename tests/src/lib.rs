@@ -22,6 +22,7 @@ pub mod capture;
 pub mod cgroup;
 pub mod daemon;
 pub mod demo;
+mod dns;
 pub mod insider;
 pub mod lease;
 pub mod link;

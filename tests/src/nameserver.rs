@@ -4,10 +4,8 @@ mod zone;
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpListener, UdpSocket},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
 use anyhow::Context as _;
@@ -18,6 +16,7 @@ use hickory_proto::{
 
 pub use self::zone::{Behaviour, Zone};
 use crate::{
+    dns,
     netns::Netns,
     service::{Service, Stop, wake_up},
 };
@@ -73,7 +72,11 @@ impl NameServer {
             wake_up(&listener)?;
             let (over_udp, over_tcp) = (Arc::clone(&shared), Arc::clone(&shared));
             services.push(Service::start(move |stop| over_udp.serve_datagrams(&datagrams, &stop)));
-            services.push(Service::start(move |stop| over_tcp.serve_streams(&listener, &stop)));
+            services.push(Service::start(move |stop| {
+                dns::serve_streams(&listener, &stop, move |query| {
+                    over_tcp.answer(query, Transport::Tcp)
+                });
+            }));
         }
         Ok(Self { shared, _services: services })
     }
@@ -106,35 +109,6 @@ impl Shared {
                 drop(socket.send_to(&answer, client));
             }
         }
-    }
-
-    fn serve_streams(self: &Arc<Self>, listener: &TcpListener, stop: &Stop) {
-        while !stop.is_asked() {
-            let Ok((stream, _)) = listener.accept() else { continue };
-            let (shared, stop) = (Arc::clone(self), stop.clone());
-            thread::spawn(move || shared.serve_stream(stream, &stop));
-        }
-    }
-
-    /// One client after another query, as RFC 7766 allows.
-    fn serve_stream(&self, mut stream: TcpStream, stop: &Stop) -> Option<()> {
-        wake_up(&stream).ok()?;
-        while !stop.is_asked() {
-            let mut prefix = [0; 2];
-            match stream.read_exact(&mut prefix) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
-                Err(_) => return None,
-            }
-            let mut query = vec![0; usize::from(u16::from_be_bytes(prefix))];
-            stream.read_exact(&mut query).ok()?;
-            // Silence is no answer and no end either: a client that sees the end knows at once.
-            let Some(answer) = self.answer(&query, Transport::Tcp) else { continue };
-            let length = u16::try_from(answer.len()).ok()?;
-            let framed = [&length.to_be_bytes(), answer.as_slice()].concat();
-            stream.write_all(&framed).ok()?;
-        }
-        None
     }
 
     /// The answer to a message; `None`: silence.

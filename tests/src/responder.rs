@@ -4,16 +4,13 @@
 //! second label may ask for another [`Form`] of answer. So there is a fresh name for each question
 //! of a long run, and the client can tell what the answer must be.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
-    thread,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    dns,
     netns::Netns,
     probe::Family,
     service::{Service, Stop, wake_up},
@@ -68,7 +65,11 @@ impl Responder {
             wake_up(&datagrams)?;
             wake_up(&listener)?;
             services.push(Service::start(move |stop| serve_datagrams(&datagrams, &stop)));
-            services.push(Service::start(move |stop| serve_streams(&listener, &stop)));
+            services.push(Service::start(move |stop| {
+                dns::serve_streams(&listener, &stop, |query| {
+                    Question::read(query)?.answer(query, false)
+                });
+            }));
         }
         Ok(Self { _services: services })
     }
@@ -212,32 +213,6 @@ fn serve_datagrams(socket: &UdpSocket, stop: &Stop) {
             drop(socket.send_to(&answer, client));
         }
     }
-}
-
-fn serve_streams(listener: &TcpListener, stop: &Stop) {
-    while !stop.is_asked() {
-        let Ok((stream, _)) = listener.accept() else { continue };
-        let stop = stop.clone();
-        thread::spawn(move || serve_stream(stream, &stop));
-    }
-}
-
-fn serve_stream(mut stream: TcpStream, stop: &Stop) -> Option<()> {
-    wake_up(&stream).ok()?;
-    while !stop.is_asked() {
-        let mut prefix = [0; 2];
-        match stream.read_exact(&mut prefix) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
-            Err(_) => return None,
-        }
-        let mut query = vec![0; usize::from(u16::from_be_bytes(prefix))];
-        stream.read_exact(&mut query).ok()?;
-        let answer = Question::read(&query).and_then(|it| it.answer(&query, false))?;
-        let length = u16::try_from(answer.len()).ok()?;
-        stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat()).ok()?;
-    }
-    None
 }
 
 #[cfg(test)]
