@@ -4,11 +4,10 @@ mod zone;
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::Context as _;
 use hickory_proto::{
     op::{Message, MessageType, ResponseCode},
     rr::RecordType,
@@ -16,15 +15,11 @@ use hickory_proto::{
 
 pub use self::zone::{Behaviour, Zone};
 use crate::{
-    dns,
+    dns::{self, PLAIN_UDP_BYTES},
     netns::Netns,
-    service::{Service, Stop, wake_up},
+    probe::Transport,
+    service::Service,
 };
-
-/// Longest DNS message: what the length field of DNS over TCP can say (RFC 1035, 4.2.2).
-const MAX_MESSAGE_BYTES: usize = 65_535;
-/// Longest answer over UDP to a client that says nothing about it (RFC 1035, 4.2.1).
-const PLAIN_UDP_BYTES: usize = 512;
 
 /// A server that answers from a [`Zone`] and counts what it was asked.
 #[derive(Debug)]
@@ -37,13 +32,6 @@ pub struct NameServer {
 struct Shared {
     zone: Mutex<Zone>,
     asked: Mutex<BTreeMap<(String, RecordType), u64>>,
-}
-
-/// How a query came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Udp,
-    Tcp,
 }
 
 impl NameServer {
@@ -59,25 +47,9 @@ impl NameServer {
     ) -> anyhow::Result<Self> {
         let shared =
             Arc::new(Shared { zone: Mutex::new(zone), asked: Mutex::new(BTreeMap::new()) });
-        let mut services = Vec::new();
-        for address in addresses {
-            let (datagrams, listener) = world.run(|| {
-                let datagrams = UdpSocket::bind(address);
-                let listener = TcpListener::bind(address);
-                datagrams
-                    .and_then(|it| Ok((it, listener?)))
-                    .with_context(|| format!("bind {address}"))
-            })?;
-            wake_up(&datagrams)?;
-            wake_up(&listener)?;
-            let (over_udp, over_tcp) = (Arc::clone(&shared), Arc::clone(&shared));
-            services.push(Service::start(move |stop| over_udp.serve_datagrams(&datagrams, &stop)));
-            services.push(Service::start(move |stop| {
-                dns::serve_streams(&listener, &stop, move |query| {
-                    over_tcp.answer(query, Transport::Tcp)
-                });
-            }));
-        }
+        let asked = Arc::clone(&shared);
+        let services =
+            dns::serve(world, addresses, move |query, transport| asked.answer(query, transport))?;
         Ok(Self { shared, _services: services })
     }
 
@@ -99,18 +71,6 @@ impl NameServer {
 }
 
 impl Shared {
-    fn serve_datagrams(&self, socket: &UdpSocket, stop: &Stop) {
-        let mut buffer = vec![0; MAX_MESSAGE_BYTES];
-        while !stop.is_asked() {
-            let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
-            let query = buffer.get(..length).unwrap_or_default();
-            if let Some(answer) = self.answer(query, Transport::Udp) {
-                // A client that has gone is no concern of the server's.
-                drop(socket.send_to(&answer, client));
-            }
-        }
-    }
-
     /// The answer to a message; `None`: silence.
     fn answer(&self, bytes: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let query = Message::from_vec(bytes).ok()?;

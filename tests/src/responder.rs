@@ -4,16 +4,15 @@
 //! second label may ask for another [`Form`] of answer. So there is a fresh name for each question
 //! of a long run, and the client can tell what the answer must be.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dns,
+    dns::{self, PLAIN_UDP_BYTES},
     netns::Netns,
-    probe::Family,
-    service::{Service, Stop, wake_up},
+    probe::{Family, Transport},
+    service::Service,
 };
 
 /// Records in an answer of [`Form::Many`]: more than 1,232 bytes in either family.
@@ -21,8 +20,6 @@ pub const MANY: u32 = 79;
 /// Lifetime of every record: longer than any run.
 const TTL_SECS: u32 = 3_600;
 const HEADER_BYTES: usize = 12;
-/// Longest answer over UDP to a client that says nothing about it (RFC 1035, 4.2.1).
-const PLAIN_UDP_BYTES: usize = 512;
 /// Between the addresses of two numbers that have [`MANY`] each.
 const STRIDE: u32 = 128;
 
@@ -55,22 +52,9 @@ impl Responder {
         world: &Netns,
         addresses: impl IntoIterator<Item = SocketAddr>,
     ) -> anyhow::Result<Self> {
-        let mut services = Vec::new();
-        for address in addresses {
-            let (datagrams, listener) = world.run(|| {
-                let bound = UdpSocket::bind(address)
-                    .and_then(|datagrams| Ok((datagrams, TcpListener::bind(address)?)));
-                bound.with_context(|| format!("bind {address}"))
-            })?;
-            wake_up(&datagrams)?;
-            wake_up(&listener)?;
-            services.push(Service::start(move |stop| serve_datagrams(&datagrams, &stop)));
-            services.push(Service::start(move |stop| {
-                dns::serve_streams(&listener, &stop, |query| {
-                    Question::read(query)?.answer(query, false)
-                });
-            }));
-        }
+        let services = dns::serve(world, addresses, |query, transport| {
+            Question::read(query)?.answer(query, transport == Transport::Udp)
+        })?;
         Ok(Self { _services: services })
     }
 }
@@ -200,18 +184,6 @@ impl Question {
             answer.extend([0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0]);
         }
         Some(answer)
-    }
-}
-
-fn serve_datagrams(socket: &UdpSocket, stop: &Stop) {
-    let mut buffer = [0; 1_024];
-    while !stop.is_asked() {
-        let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
-        let query = buffer.get(..length).unwrap_or_default();
-        if let Some(answer) = Question::read(query).and_then(|it| it.answer(query, true)) {
-            // A client that has gone is no concern of the server's.
-            drop(socket.send_to(&answer, client));
-        }
     }
 }
 
