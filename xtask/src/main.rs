@@ -8,6 +8,7 @@ mod ci;
 mod demo;
 mod fuzz;
 mod privilege;
+mod program;
 mod setup;
 mod step;
 mod tally;
@@ -45,7 +46,8 @@ enum Verb {
     /// Shows the main job at work in a world of its own: namespaces, a cgroup, a name server.
     ///
     /// Needs root. Touches neither the host's cgroup root nor its interfaces nor its firewall.
-    Demo(demo::Arguments),
+    #[command(mut_arg("passed_on", |it| it.help(demo::PASSED_ON)))]
+    Demo(program::Arguments),
     /// Runs the tests and closes with `N passed, N failed, N skipped`.
     ///
     /// Needs root, unless `--tier unit` or `--tier cli` is asked for.
