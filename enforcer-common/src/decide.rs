@@ -180,7 +180,11 @@ pub fn decide(tables: &impl Tables, packet: &Packet, is_loopback: bool, now_ns: 
     match first_rule(tables, settings, &target, &sources, now_ns) {
         Some(slot) => Decision::rule(settings, slot),
         None => match tables.flow_rule() {
-            Some(slot) if settings.active.contains(slot) && !settings.deny.contains(slot) => {
+            Some(slot)
+                if settings.active.contains(slot)
+                    && sources.contains(slot)
+                    && !settings.deny.contains(slot) =>
+            {
                 Decision::rule(settings, slot)
             }
             _ => Decision::drop(Reason::NoRule),

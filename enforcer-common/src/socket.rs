@@ -22,7 +22,8 @@ pub struct SocketNote {
     pub padding: [u8; 6],
     /// 1 once the destination is written.
     pub is_set: u32,
-    /// 1 once there were several destinations; never 0 again.
+    /// 1 once there were several destinations, or an answer to somebody who sent first; never 0
+    /// again.
     pub is_several: u32,
 }
 

@@ -16,7 +16,7 @@ use enforcer_common::{
     flow::{PEER_NS, PEER_REFRESH_NS, PeerEntry, PeerKey, SocketFlow, opened},
     packet::{Packet, protocol},
     settings::Settings,
-    socket::SocketNote,
+    verdict::Verdict,
 };
 
 use crate::{
@@ -37,47 +37,50 @@ static SLOT_SINCE: Array<u64, { MAX_RULES as usize }> = Array::new();
 #[inline(never)]
 pub(crate) fn note_arrival(ctx: &SkBuffContext) {
     let Some(socket) = Socket::of_packet(ctx) else { return };
-    if socket.is_stream() {
-        if socket.is_listening() {
-            socket.mark_inbound();
-        }
-        return;
-    }
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     let buffer = Buffer::new(ctx, now_ns);
-    if !socket.is_datagram() || buffer.is_loopback() {
+    // By loopback comes what this node has sent, in whosoever's name; what goes back that way needs
+    // no rule.
+    if buffer.is_loopback() {
+        return;
+    }
+    if socket.is_stream() && socket.is_listening() {
+        socket.mark_inbound();
+    }
+    if !socket.is_datagram() {
         return;
     }
     let Ok(packet) = Packet::parse(&buffer) else { return };
     if packet.protocol != protocol::UDP {
         return;
     }
-    let note = socket.note();
-    if has_asked_first(note.as_ref(), &packet.source, packet.source_port) {
-        return;
+    if let Some(key) = key_of(socket, packet.source, packet.source_port) {
+        note_peer(&key, opened::INBOUND, now_ns);
     }
-    let key = key(socket, note.as_ref(), packet.source, packet.source_port.to_be_bytes());
-    note_peer(&key, opened::INBOUND, now_ns);
 }
 
-/// Whether the first destination that a socket has asked for is this one.
+/// The key of a flow of datagrams; `None` for the one with the first destination that the socket
+/// has asked for, which it has begun for certain.
 #[inline(always)]
-fn has_asked_first(note: Option<&SocketNote>, address: &Address, port: u16) -> bool {
-    note.is_some_and(|note| {
-        note.is_set == 1 && note.destination == *address && note.port_be == port.to_be_bytes()
-    })
+fn key_of(socket: Socket, address: Address, port: u16) -> Option<PeerKey> {
+    let port_be = port.to_be_bytes();
+    let cookie = match socket.note() {
+        Some(note)
+            if note.is_set == 1 && note.destination == address && note.port_be == port_be =>
+        {
+            return None;
+        }
+        Some(note) => note.cookie,
+        None => 0,
+    };
+    Some(key(socket, cookie, address, port_be))
 }
 
 #[inline(always)]
-fn key(socket: Socket, note: Option<&SocketNote>, address: Address, port_be: [u8; 2]) -> PeerKey {
-    PeerKey {
-        namespace: note.map_or(0, |note| note.cookie),
-        address,
-        port_be,
-        own_port_be: socket.own_port().to_be_bytes(),
-        padding: 0,
-    }
+fn key(socket: Socket, namespace: u64, address: Address, port_be: [u8; 2]) -> PeerKey {
+    let own_port_be = socket.own_port().to_be_bytes();
+    PeerKey { namespace, address, port_be, own_port_be, padding: 0 }
 }
 
 /// Begins a flow of datagrams, or lets it go on; who began it stays.
@@ -113,19 +116,12 @@ fn who_opened(key: &PeerKey, now_ns: u64) -> u32 {
 #[inline(always)]
 pub(crate) fn is_answer(
     socket: Socket,
-    namespace_cookie: u64,
+    cookie: u64,
     destination: Address,
     port_be: [u8; 2],
+    now_ns: u64,
 ) -> bool {
-    let key = PeerKey {
-        namespace: namespace_cookie,
-        address: destination,
-        port_be,
-        own_port_be: socket.own_port().to_be_bytes(),
-        padding: 0,
-    };
-    // SAFETY: the helper takes nothing.
-    who_opened(&key, unsafe { bpf_ktime_get_boot_ns() }) == opened::INBOUND
+    who_opened(&key(socket, cookie, destination, port_be), now_ns) == opened::INBOUND
 }
 
 /// Finds out whether a packet is a reply, and which rule has admitted its flow.
@@ -139,21 +135,12 @@ pub(crate) fn find(ctx: &SkBuffContext, seen: &mut Seen) {
         is_reply = socket.is_inbound();
         by = rule_of(socket, &seen.packet);
     } else if socket.is_datagram() && seen.packet.protocol == protocol::UDP {
-        is_reply = is_answer_packet(socket, seen);
+        let Packet { destination, destination_port, .. } = seen.packet;
+        is_reply = key_of(socket, destination, destination_port)
+            .is_some_and(|key| who_opened(&key, seen.now_ns) == opened::INBOUND);
     }
     seen.is_reply = u32::from(is_reply) ^ nothing;
     seen.flow_by = by ^ nothing;
-}
-
-#[inline(always)]
-fn is_answer_packet(socket: Socket, seen: &Seen) -> bool {
-    let note = socket.note();
-    let Packet { destination, destination_port, .. } = seen.packet;
-    if has_asked_first(note.as_ref(), &destination, destination_port) {
-        return false;
-    }
-    let key = key(socket, note.as_ref(), destination, destination_port.to_be_bytes());
-    who_opened(&key, seen.now_ns) == opened::INBOUND
 }
 
 /// The slot, plus one, that admitted a connection and still has the same rule; 0: none.
@@ -170,28 +157,31 @@ fn rule_of(socket: Socket, packet: &Packet) -> u32 {
     }
 }
 
-/// Writes down what a rule has let pass: whose connection it is, or who began to send datagrams.
+/// Writes down what passes: which rule has admitted the connection, or that this side has begun to
+/// send datagrams, whatever let it: an implicit rule, or an audit.
 #[inline(never)]
-pub(crate) fn note_admitted(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+pub(crate) fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
     let seen = seen.as_it_is();
-    let Seen { packet, now_ns, .. } = seen;
-    let (Some(slot), Some(socket)) = (seen.decision.by.slot(), Socket::of_packet(ctx)) else {
-        return;
-    };
-    let port_be = packet.destination_port.to_be_bytes();
+    let Seen { packet, decision, now_ns, .. } = seen;
+    let Some(socket) = Socket::of_packet(ctx) else { return };
     if socket.is_stream() && packet.protocol == protocol::TCP {
+        let Some(slot) = decision.by.slot() else { return };
         let by = u32::from(slot) + 1;
-        if seen.flow_by != by {
-            let destination = packet.destination;
-            let generation = settings.generation;
-            socket.set_flow(&SocketFlow { generation, destination, port_be, padding: [0; 2], by });
+        if decision.verdict == Verdict::Allow && seen.flow_by != by {
+            socket.set_flow(&SocketFlow {
+                generation: settings.generation,
+                destination: packet.destination,
+                port_be: packet.destination_port.to_be_bytes(),
+                padding: [0; 2],
+                by,
+            });
         }
-    } else if socket.is_datagram() && packet.protocol == protocol::UDP {
-        let note = socket.note();
-        if has_asked_first(note.as_ref(), &packet.destination, packet.destination_port) {
-            return;
-        }
-        let key = key(socket, note.as_ref(), packet.destination, port_be);
+    } else if socket.is_datagram()
+        && packet.protocol == protocol::UDP
+        && seen.is_reply == 0
+        && seen.is_loopback == 0
+        && let Some(key) = key_of(socket, packet.destination, packet.destination_port)
+    {
         note_peer(&key, opened::OUTBOUND, *now_ns);
     }
 }

@@ -6,7 +6,8 @@ use aya_ebpf::{
     bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
     btf_maps::SkStorage,
     helpers::generated::{
-        bpf_get_netns_cookie, bpf_sk_fullsock, bpf_sk_storage_get, bpf_spin_lock, bpf_spin_unlock,
+        bpf_get_netns_cookie, bpf_ktime_get_boot_ns, bpf_sk_fullsock, bpf_sk_storage_get,
+        bpf_spin_lock, bpf_spin_unlock,
     },
     macros::btf_map,
     programs::{SkBuffContext, SockAddrContext, SockContext},
@@ -272,10 +273,10 @@ pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [
     let namespace = entry.note.namespace;
     // SAFETY: the kernel hands the program a valid context, whose socket is a full one.
     let socket = Socket(unsafe { (*ctx.sock_addr).__bindgen_anon_1.sk });
-    // An answer is nothing that the socket asks for of its own.
-    if socket.is_datagram() && flow::is_answer(socket, cookie, destination, port_be) {
-        return namespace;
-    }
+    // SAFETY: the helper takes nothing.
+    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    let is_answer =
+        socket.is_datagram() && flow::is_answer(socket, cookie, destination, port_be, now_ns);
     let stored = socket.storage(SOCKETS.as_ptr(), &raw mut entry, CREATE);
     let Some(stored) = stored else { return namespace };
     let lock = &raw mut stored.lock;
@@ -288,7 +289,10 @@ pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [
         (note.namespace, note.cookie) = (namespace, cookie);
         stored.is_noted = 1;
     }
-    if note.is_set == 0 || !is_in_force(measure::ONLY_DESTINATION) {
+    if is_answer {
+        // Nothing that the socket asks for of its own, and yet it has sent it.
+        note.is_several = 1;
+    } else if note.is_set == 0 || !is_in_force(measure::ONLY_DESTINATION) {
         note.destination = destination;
         note.port_be = port_be;
         note.is_set = 1;

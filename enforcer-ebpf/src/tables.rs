@@ -81,11 +81,11 @@ pub(crate) struct Maps<'a> {
 impl<'a> Maps<'a> {
     /// For a packet.
     #[inline(always)]
-    pub(crate) fn of_packet(skb: &'a SkBuffContext, seen: &Seen) -> Self {
+    pub(crate) fn of_packet(skb: &'a SkBuffContext, settings: &'a Settings, seen: &Seen) -> Self {
         keep_for_readers();
         Self {
             skb: Some(skb),
-            settings: settings_in_force(),
+            settings: Some(settings),
             namespace: seen.namespace,
             resolver: seen.resolver,
             is_reply: seen.is_reply,

@@ -9,6 +9,8 @@ mod demo;
 #[cfg(test)]
 mod enforce;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod input;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use enforcer_tests::{
-    Rig,
+    Packet, Rig,
     insider::{Kind, bind_to},
     link::{CLIENT_V4, WORLD_V4},
     packet::protocol,
@@ -19,7 +19,8 @@ use nix::{
     errno::Errno,
     sys::{
         socket::{
-            Backlog, Shutdown, SockaddrStorage, connect, listen, setsockopt, shutdown, sockopt,
+            Backlog, MsgFlags, Shutdown, SockaddrStorage, connect, listen, sendto, setsockopt,
+            shutdown, sockopt,
         },
         time::TimeVal,
     },
@@ -193,22 +194,118 @@ fn what_comes_back_to_a_socket_that_sent_first_opens_nothing() {
     let insider = rig.insider(&rig.client).unwrap();
     let socket = insider.datagrams(here(5302)).unwrap();
     let peers = [outside(&rig, 4000), outside(&rig, 4001)];
-    let mut bytes = [0; 4];
-    for peer in &peers {
-        socket.send_to(b"out", peer.local_addr().unwrap()).unwrap();
-        let (_, from) = peer.recv_from(&mut bytes).unwrap();
-        peer.send_to(b"back", from).unwrap();
-        socket.recv(&mut bytes).unwrap();
-    }
+    exchange_with_both(&socket, &peers);
 
     agent.write_policy(&policy(PLAIN, &[])).unwrap();
     agent.wait_for_line("generation 2", |line| line.contains("generation=2")).unwrap();
 
     for peer in &peers {
         peer.send_to(b"back", here(5302)).unwrap();
-        socket.recv(&mut bytes).unwrap();
+        socket.recv(&mut [0; 4]).unwrap();
         let sent = socket.send_to(b"out", peer.local_addr().unwrap());
         assert_eq!(sent.unwrap_err().raw_os_error(), Some(Errno::EPERM as i32));
     }
     assert_eq!(replies(&agent.status().unwrap()), 0);
+}
+
+#[test]
+fn an_audit_counts_what_a_socket_with_two_peers_would_not_be_allowed() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let agent = rig.agent(&policy(&format!("mode: audit\n{PLAIN}"), &[])).unwrap();
+    let insider = rig.insider(&rig.client).unwrap();
+    let socket = insider.datagrams(here(5303)).unwrap();
+    let peers = [outside(&rig, 4000), outside(&rig, 4001)];
+
+    for _ in 0..2 {
+        exchange_with_both(&socket, &peers);
+    }
+
+    let status = agent.status().unwrap();
+    assert_eq!((replies(&status), dropped(&status, "no-rule")), (0, 4));
+}
+
+#[test]
+fn a_resolver_that_is_none_any_more_has_not_asked_first() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let servers = ["203.0.113.53:53", "203.0.113.54:53"].map(|text| text.parse().unwrap());
+    let trusting = |servers: &str| policy(&format!("dns: {{resolvers: [{servers}]}}"), &[]);
+    let agent = rig.agent(&trusting("203.0.113.53, 203.0.113.54")).unwrap();
+    let insider = rig.insider(&rig.client).unwrap();
+    let socket = insider.datagrams(here(5304)).unwrap();
+    let servers = servers.map(|address: SocketAddr| {
+        let server = rig.world.run(|| Ok(UdpSocket::bind(address)?)).unwrap();
+        server.set_read_timeout(Some(SHORT)).unwrap();
+        server
+    });
+    exchange_with_both(&socket, &servers);
+
+    agent.write_policy(&trusting("203.0.113.55")).unwrap();
+    agent.wait_for_line("generation 2", |line| line.contains("generation=2")).unwrap();
+
+    for server in &servers {
+        server.send_to(b"back", here(5304)).unwrap();
+        socket.recv(&mut [0; 4]).unwrap();
+        let sent = socket.send_to(b"out", server.local_addr().unwrap());
+        assert_eq!(sent.unwrap_err().raw_os_error(), Some(Errno::EPERM as i32));
+    }
+}
+
+/// One datagram to each of two, and back.
+fn exchange_with_both(socket: &UdpSocket, peers: &[UdpSocket; 2]) {
+    let mut bytes = [0; 4];
+    for peer in peers {
+        socket.send_to(b"out", peer.local_addr().unwrap()).unwrap();
+        let (_, from) = peer.recv_from(&mut bytes).unwrap();
+        peer.send_to(b"back", from).unwrap();
+        socket.recv(&mut bytes).unwrap();
+    }
+}
+
+/// A SYN from the world to the node, with the checksum that makes it one (RFC 9293, 3.1).
+fn request(from: u16, to: u16) -> Vec<u8> {
+    const WORDS: u8 = 5 << 4;
+    const SYN: u8 = 2;
+    let mut segment = [from.to_be_bytes(), to.to_be_bytes()].concat();
+    segment.extend([0, 0, 0, 1, 0, 0, 0, 0, WORDS, SYN, 0xff, 0xff, 0, 0, 0, 0]);
+    let pseudo = [&WORLD_V4.octets()[..], &CLIENT_V4.octets(), &[0, protocol::TCP, 0, 20]].concat();
+    let words = pseudo.chunks(2).chain(segment.chunks(2));
+    let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
+    segment[16..18].copy_from_slice(&checksum.to_be_bytes());
+    segment
+}
+
+/// Segments that reach the world from a listener that is asked for a connection over loopback, in
+/// the world's name.
+fn leaked_by_a_forged_request(is_enforced: bool) -> u64 {
+    let rig = Rig::make().unwrap();
+    let _agent = is_enforced.then(|| rig.agent(&policy(PLAIN, &[])).unwrap());
+    let capture = rig.capture().unwrap();
+    let insider = rig.insider(&rig.client).unwrap();
+    let listener = insider.socket(Kind::Tcp4).unwrap();
+    bind_to(&listener, here(8083)).unwrap();
+    listen(&listener, Backlog::new(8).unwrap()).unwrap();
+    let raw = insider.socket(Kind::Raw4).unwrap();
+    let packet = Packet::ipv4()
+        .from(&WORLD_V4.to_string())
+        .to(&CLIENT_V4.to_string())
+        .protocol(protocol::TCP)
+        .payload(&request(4002, 8083))
+        .bytes();
+
+    let to = SockaddrStorage::from(here(0));
+    sendto(raw.as_raw_fd(), &packet, &to, MsgFlags::empty()).unwrap();
+
+    // It is answered, if it is, before the call returns.
+    capture.count_to_port(WORLD_V4.into(), protocol::TCP, 4002)
+}
+
+#[test]
+fn a_connection_that_a_process_asks_for_in_anothers_name_is_not_answered() {
+    require_privilege!();
+    assert!(leaked_by_a_forged_request(false) > 0, "the attack does not work");
+    assert_eq!(leaked_by_a_forged_request(true), 0);
 }

@@ -28,27 +28,25 @@ use crate::{
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     // SAFETY: the helper takes nothing.
     let mut seen = Seen::new(unsafe { bpf_ktime_get_boot_ns() });
-    let is_allowed = parse(ctx, &mut seen) && identify(ctx, &mut seen) && {
-        flow::find(ctx, &mut seen);
-        decide_on(ctx, &mut seen)
-    };
-    let buffer = Buffer::new(ctx, seen.now_ns);
-    let amount = Amount {
-        packets: buffer.packets(),
-        bytes: u64::from(buffer.length()),
-        now_ns: seen.now_ns,
-    };
-    count::decision(&seen.decision, buffer.ethertype() == ethertype::IPV6, &amount);
+    // Read once: a reload between two steps must not make one verdict of two policies.
     let Some(settings) = settings_in_force() else {
+        count_decision(ctx, &seen);
         return verdict::cgroup_skb(Verdict::Deny);
     };
+    let is_allowed = parse(ctx, &mut seen) && identify(ctx, settings, &mut seen) && {
+        flow::find(ctx, &mut seen);
+        decide_on(ctx, settings, &mut seen)
+    };
+    count_decision(ctx, &seen);
     if is_allowed {
         note_allowed(ctx, settings, &seen);
-        flow::note_admitted(ctx, settings, &seen);
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
     }
     let is_passing = is_allowed || settings.has(flag::AUDIT);
+    if is_passing {
+        flow::note_passing(ctx, settings, &seen);
+    }
     if is_passing && seen.resolver != 0 && seen.packet.piece != Piece::LATER {
         ask::note(ctx, &mut seen);
     }
@@ -74,13 +72,12 @@ fn parse(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
 /// Finds out who sends it and which trusted resolver it is for; `false` where it speaks in the name
 /// of one and is not from its socket.
 #[inline(never)]
-fn identify(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
+fn identify(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool {
     let socket = Socket::of_packet(ctx);
     let note = socket.and_then(Socket::note);
     let buffer = Buffer::new(ctx, seen.now_ns);
     seen.namespace = note.map_or(0, |note| note.namespace) ^ u64::from(buffer.nothing());
     seen.is_loopback = u32::from(buffer.is_loopback()) ^ buffer.nothing();
-    let Some(settings) = settings_in_force() else { return true };
     if tables::is_forged(settings, &seen.packet, socket) && is_in_force(measure::FORGERY) {
         seen.decision = Decision::drop(Reason::ForgedResolver);
         return false;
@@ -92,10 +89,20 @@ fn identify(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
 
 /// Decides; `true` where it passes.
 #[inline(never)]
-fn decide_on(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
-    let maps = Maps::of_packet(ctx, seen);
+fn decide_on(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool {
+    let maps = Maps::of_packet(ctx, settings, seen);
     seen.decision = decide(&maps, &seen.packet, seen.is_loopback == 1, seen.now_ns);
     seen.decision.verdict == Verdict::Allow
+}
+
+/// Counts what was decided.
+#[inline(never)]
+fn count_decision(ctx: &SkBuffContext, seen: &Seen) {
+    let Seen { decision, now_ns, .. } = seen.as_it_is();
+    let buffer = Buffer::new(ctx, *now_ns);
+    let amount =
+        Amount { packets: buffer.packets(), bytes: u64::from(buffer.length()), now_ns: *now_ns };
+    count::decision(decision, buffer.ethertype() == ethertype::IPV6, &amount);
 }
 
 /// Writes down what later fragments and the expiry of an address need to know of it.

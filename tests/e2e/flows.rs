@@ -1,0 +1,50 @@
+//! A connection outlives the expiry of its name's address, and not its rule.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+};
+
+use enforcer_tests::{
+    Peer, Probe, Rig, Zone,
+    probe::{Family, Transport},
+    require_privilege, wait,
+};
+
+use crate::world::{PATIENCE, RESOLVER, ip, policy, probe, serve};
+
+const WILD: &str = "{name: wild, to: [{fqdn: '*.wild.test'}], ports: [tcp/443]}";
+const OTHER: &str = "{name: other, to: [{fqdn: '*.other.test'}], ports: [tcp/443]}";
+
+#[test]
+fn a_connection_outlives_the_expiry_of_its_address_and_not_its_rule() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let zone = Zone::new().with("a.wild.test", [ip("198.18.0.1")]).with_ttl("a.wild.test", 1);
+    let _server = serve(&rig, zone);
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let settings = format!(
+        "virtualRanges: []\ndns: {{resolvers: [{RESOLVER}], minTtl: 2s, maxTtl: 2s, grace: 1s}}"
+    );
+    let agent = rig.agent(&policy(&settings, &[WILD])).unwrap();
+    let resolver = SocketAddr::new(ip(RESOLVER), 53);
+    probe(&rig, &Probe::lookup(resolver, "a.wild.test", Family::V4, Transport::Udp));
+    let insider = rig.insider(&rig.client).unwrap();
+    let mut stream = insider.stream(SocketAddr::new(ip("198.18.0.1"), 443)).unwrap();
+
+    wait::until_true("the address to expire", PATIENCE, || {
+        probe(&rig, &Probe::tcp(ip("198.18.0.1"), 443)).is_refused_at_once()
+    })
+    .unwrap();
+
+    let mut bytes = [0; 4];
+    let mut exchange = || stream.write_all(b"ping").and_then(|()| stream.read_exact(&mut bytes));
+    exchange().unwrap();
+    // Another rule comes, which is nothing to this one.
+    agent.write_policy(&policy(&settings, &[WILD, OTHER])).unwrap();
+    agent.wait_for_line("generation 2", |line| line.contains("generation=2")).unwrap();
+    exchange().unwrap();
+    agent.write_policy(&policy(&settings, &[OTHER])).unwrap();
+    agent.wait_for_line("generation 3", |line| line.contains("generation=3")).unwrap();
+    exchange().unwrap_err();
+}
