@@ -2,7 +2,7 @@
 //!
 //! The hook takes one step after the other, each a function of its own, and what a step finds out
 //! is kept here, in the frame of the hook. So the stack of one step takes the place of the stack of
-//! the last: all of 512 bytes is shared by a whole chain of calls, and verifiers before 6.8 count
+//! the last: all of 512 bytes is shared by a whole chain of calls, and the verifier of 6.1 counts
 //! each frame in units of 32. And for the verifier there is one state behind each step, whatever
 //! the paths through it.
 
