@@ -1,7 +1,7 @@
 //! Map names and sizes, and the version of all layouts.
 
 /// Raised with every change of a key, a value, a map's type or a number's meaning.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// How many rules a node can have: the bits of a `RuleMask`.
 pub const MAX_RULES: usize = 512;
@@ -86,6 +86,10 @@ pub mod map {
     pub const HANDOVER: &str = "HANDOVER";
     /// Who exchanges datagrams with which port, and who began.
     pub const PEERS: &str = "PEERS";
+    /// Flows as the uplinks see them.
+    pub const FLOWS: &str = "FLOWS";
+    /// The devices that are judged at TC, by index.
+    pub const UPLINKS: &str = "UPLINKS";
     /// The generation since which each slot has its rule.
     pub const SLOT_SINCE: &str = "SLOT_SINCE";
     /// What became of answers, by [`crate::dns::Learning`].

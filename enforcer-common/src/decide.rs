@@ -138,9 +138,17 @@ impl Decision {
         Self { verdict: Verdict::Deny, reason, by: Match::NOTHING }
     }
 
+    /// A pass that no policy needs to name.
     #[inline(always)]
-    const fn implicit(implicit: Implicit) -> Self {
+    pub const fn implicit(implicit: Implicit) -> Self {
         Self { verdict: Verdict::Allow, reason: Reason::Implicit, by: Match::implicit(implicit) }
+    }
+
+    /// What has passed already.
+    #[inline(always)]
+    pub const fn passed(by: Match) -> Self {
+        let reason = if by.slot().is_some() { Reason::Rule } else { Reason::Implicit };
+        Self { verdict: Verdict::Allow, reason, by }
     }
 
     #[inline(always)]
@@ -285,9 +293,7 @@ fn later_fragment(
 ) -> Decision {
     match tables.fragment(&packet.fragment_key()) {
         Some(entry) if entry.generation == settings.generation && entry.expires_ns > now_ns => {
-            let by = Match::from_bits(entry.by);
-            let reason = if by.slot().is_some() { Reason::Rule } else { Reason::Implicit };
-            Decision { verdict: Verdict::Allow, reason, by }
+            Decision::passed(Match::from_bits(entry.by))
         }
         _ => Decision::drop(Reason::OrphanFragment),
     }

@@ -42,6 +42,7 @@ pub mod rule_mask;
 pub mod settings;
 pub mod socket;
 pub mod special;
+pub mod uplink;
 pub mod verdict;
 
 #[cfg(feature = "user")]

@@ -16,6 +16,8 @@ pub mod ethertype {
     pub const IPV4: u16 = 0x0800;
     /// IPv6.
     pub const IPV6: u16 = 0x86dd;
+    /// Address resolution of IPv4.
+    pub const ARP: u16 = 0x0806;
 }
 
 /// Protocol numbers (IANA registry).

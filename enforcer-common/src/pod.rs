@@ -9,10 +9,12 @@ use crate::{
         check::LabelCheck,
         name::{NameEntry, NameKey},
     },
+    flow::{FlowEntry, FlowKey},
     fragment::{FragmentEntry, FragmentKey},
     learned::{AddressEntry, AddressKey},
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings},
+    uplink::Uplink,
 };
 
 // SAFETY: four words, every pattern valid.
@@ -45,3 +47,9 @@ unsafe impl aya::Pod for FragmentEntry {}
 unsafe impl aya::Pod for RefusedKey {}
 // SAFETY: integers without padding (size asserted in `connect`).
 unsafe impl aya::Pod for RefusedEntry {}
+// SAFETY: words and bytes without padding (size asserted in `flow`).
+unsafe impl aya::Pod for FlowKey {}
+// SAFETY: integers without padding (size asserted in `flow`).
+unsafe impl aya::Pod for FlowEntry {}
+// SAFETY: words (size asserted in `uplink`).
+unsafe impl aya::Pod for Uplink {}

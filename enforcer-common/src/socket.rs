@@ -1,6 +1,8 @@
 //! What is known of a socket from the calls that its owner made.
 
-use crate::{address::Address, flow::SocketFlow, learned::bpf_spin_lock};
+use crate::{
+    address::Address, decide::Match, flow::SocketFlow, learned::bpf_spin_lock, packet::Packet,
+};
 
 /// What a socket asked for.
 ///
@@ -27,6 +29,52 @@ pub struct SocketNote {
     pub is_several: u32,
 }
 
+/// What the socket hook let pass last; socket storage.
+///
+/// The same packet on its way out of an uplink need not be judged again, and is not counted again.
+/// A mixture of two packets that are sent at once names a destination that the socket hook judges
+/// before any packet to it comes to the uplink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct SocketPass {
+    /// The generation that let it pass; 0: nothing has passed yet.
+    pub generation: u64,
+    /// The destination on the packet.
+    pub destination: Address,
+    /// Its port; of ICMP the type.
+    pub port_be: [u8; 2],
+    /// Its protocol.
+    pub protocol: u8,
+    /// Zero.
+    pub padding: u8,
+    /// What let it pass ([`Match`]).
+    pub by: u32,
+}
+
+impl SocketPass {
+    /// What passes under a generation.
+    #[inline(always)]
+    pub const fn of(packet: &Packet, by: Match, generation: u64) -> Self {
+        Self {
+            generation,
+            destination: packet.destination,
+            port_be: packet.destination_port.to_be_bytes(),
+            protocol: packet.protocol,
+            padding: 0,
+            by: by.bits(),
+        }
+    }
+
+    /// Whether a packet is one that the socket hook let pass under this generation.
+    #[inline(always)]
+    pub fn covers(&self, packet: &Packet, generation: u64) -> bool {
+        self.generation == generation
+            && self.destination == packet.destination
+            && self.port_be == packet.destination_port.to_be_bytes()
+            && self.protocol == packet.protocol
+    }
+}
+
 /// A note with its lock, and flows; socket storage, inherited by accepted sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
@@ -35,6 +83,8 @@ pub struct SocketEntry {
     pub note: SocketNote,
     /// What admitted its newest flow.
     pub flow: SocketFlow,
+    /// What passed last.
+    pub pass: SocketPass,
     /// Held while a destination is noted.
     pub lock: bpf_spin_lock,
     /// 1 where the note tells the namespace: a hook has seen the socket made or used.
@@ -65,4 +115,5 @@ impl SocketNote {
     }
 }
 
-const _: () = assert!(size_of::<SocketEntry>() == 96);
+const _: () = assert!(size_of::<SocketPass>() == 32);
+const _: () = assert!(size_of::<SocketEntry>() == 128);

@@ -90,5 +90,10 @@ numbered! {
         Dns = 4, "dns";
         /// To whoever opened the flow towards this node.
         Reply = 5, "reply";
+        /// Address resolution of IPv4 (RFC 826).
+        Arp = 6, "arp";
+        /// To the neighbour at the other end of the cable: bonding, bridges, port authentication
+        /// (IEEE 802.1D, table 7-10: frames that no bridge forwards).
+        LinkControl = 7, "link-control";
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     packet::{Buffer, nothing},
     seen::Seen,
     socket::Socket,
+    wire,
 };
 
 /// Who exchanges datagrams with which port, and who began.
@@ -127,8 +128,23 @@ pub(crate) fn is_answer(
 /// Finds out whether a packet is a reply, and which rule has admitted its flow.
 #[inline(never)]
 pub(crate) fn find(ctx: &SkBuffContext, seen: &mut Seen) {
+    match Socket::of_packet(ctx) {
+        Some(socket) if has_flows(socket) => find_of(socket, seen),
+        _ => wire::find(ctx, 0, seen),
+    }
+}
+
+/// Whether the flows of a socket are written down: it is neither older than the hooks nor raw, nor
+/// one by which the kernel itself answers.
+#[inline(always)]
+pub(crate) fn has_flows(socket: Socket) -> bool {
+    socket.is_ip() && (socket.is_datagram() || socket.is_stream() && socket.is_known())
+}
+
+/// As [`find`], of a socket.
+#[inline(always)]
+pub(crate) fn find_of(socket: Socket, seen: &mut Seen) {
     let nothing = nothing(seen.now_ns);
-    let Some(socket) = Socket::of_packet(ctx) else { return };
     let mut is_reply = false;
     let mut by = 0;
     if socket.is_stream() && seen.packet.protocol == protocol::TCP {
@@ -143,6 +159,12 @@ pub(crate) fn find(ctx: &SkBuffContext, seen: &mut Seen) {
     seen.flow_by = by ^ nothing;
 }
 
+/// Whether a slot has had its rule since this generation.
+#[inline(always)]
+pub(crate) fn has_kept_its_rule(slot: u32, generation: u64) -> bool {
+    SLOT_SINCE.get(slot).is_some_and(|since| *since <= generation)
+}
+
 /// The slot, plus one, that admitted a connection and still has the same rule; 0: none.
 #[inline(always)]
 fn rule_of(socket: Socket, packet: &Packet) -> u32 {
@@ -151,10 +173,7 @@ fn rule_of(socket: Socket, packet: &Packet) -> u32 {
     if flow.by == 0 || flow.destination != packet.destination || flow.port_be != port_be {
         return 0;
     }
-    match SLOT_SINCE.get(flow.by - 1) {
-        Some(since) if *since <= flow.generation => flow.by,
-        _ => 0,
-    }
+    if has_kept_its_rule(flow.by - 1, flow.generation) { flow.by } else { 0 }
 }
 
 /// Writes down what passes: which rule has admitted the connection, or that this side has begun to
@@ -164,6 +183,7 @@ pub(crate) fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen
     let seen = seen.as_it_is();
     let Seen { packet, decision, now_ns, .. } = seen;
     let Some(socket) = Socket::of_packet(ctx) else { return };
+    socket.set_pass(packet, decision.by, settings.generation);
     if socket.is_stream() && packet.protocol == protocol::TCP {
         let Some(slot) = decision.by.slot() else { return };
         let by = u32::from(slot) + 1;

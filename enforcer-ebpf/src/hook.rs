@@ -8,4 +8,6 @@ pub(crate) mod connect;
 pub(crate) mod egress;
 pub(crate) mod ingress;
 pub(crate) mod sendmsg;
+pub(crate) mod tc_egress;
+pub(crate) mod tc_ingress;
 pub(crate) mod write;

@@ -10,6 +10,7 @@
 //! | `connect4`, `connect6` | cgroup, `BPF_CGROUP_INET4_CONNECT`, `..INET6..` | 5.10 |
 //! | `sendmsg4`, `sendmsg6` | cgroup, `BPF_CGROUP_UDP4_SENDMSG`, `..UDP6..` | 5.10 |
 //! | `sock_create` | cgroup, `BPF_CGROUP_INET_SOCK_CREATE` | 5.10 |
+//! | `tc_egress`, `tc_ingress` | uplinks, tcx or `clsact` | 5.10 |
 //! | `write_address` | none: run by the agent | 5.10 |
 #![no_std]
 #![no_main]
@@ -18,6 +19,7 @@ mod ask;
 mod count;
 mod evidence;
 mod flow;
+mod frame;
 mod handover;
 mod hook;
 mod inherited;
@@ -30,11 +32,12 @@ mod seen;
 mod socket;
 mod tables;
 mod verdict;
+mod wire;
 mod zero;
 
 use aya_ebpf::{
-    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr},
-    programs::{SkBuffContext, SockAddrContext, SockContext},
+    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, classifier},
+    programs::{SkBuffContext, SockAddrContext, SockContext, TcContext},
 };
 use enforcer_common::verdict::Verdict;
 
@@ -110,6 +113,27 @@ fn sendmsg6(ctx: SockAddrContext) -> i32 {
 fn sock_create(ctx: SockContext) -> i32 {
     socket::note_created(&ctx);
     verdict::sock(Verdict::Allow)
+}
+
+/// Judges each frame that leaves by an uplink and is not one that a socket hook has let pass.
+///
+/// # Minimum kernel version
+///
+/// 5.8 (`bpf_ktime_get_boot_ns`); 5.10 is the oldest that is tested.
+#[classifier]
+fn tc_egress(ctx: TcContext) -> i32 {
+    hook::tc_egress::judge(&SkBuffContext::new(ctx.skb.skb))
+}
+
+/// Notes which flows are opened from outside. Every frame passes.
+///
+/// # Minimum kernel version
+///
+/// As [`tc_egress`].
+#[classifier]
+fn tc_ingress(ctx: TcContext) -> i32 {
+    hook::tc_ingress::note(&SkBuffContext::new(ctx.skb.skb));
+    verdict::classifier(Verdict::Allow)
 }
 
 /// Changes what is learned of an address, as the agent asks; attached nowhere.

@@ -40,13 +40,19 @@ impl<'a> Buffer<'a> {
         ifindex == LOOPBACK_IFINDEX
     }
 
-    /// Packets on the wire: a GSO packet is cut into segments below this hook.
+    /// Packets on the wire.
     #[inline(always)]
     pub(crate) fn packets(self) -> u64 {
-        // SAFETY: the kernel hands the program a valid context, and `gso_segs` is readable in it.
-        let segments = unsafe { (*self.ctx.skb.skb).gso_segs };
-        if segments == 0 { 1 } else { u64::from(segments) }
+        packets(self.ctx)
     }
+}
+
+/// Packets on the wire: a GSO packet is cut into segments below every hook.
+#[inline(always)]
+pub(crate) fn packets(ctx: &SkBuffContext) -> u64 {
+    // SAFETY: the kernel hands the program a valid context, and `gso_segs` is readable in it.
+    let segments = unsafe { (*ctx.skb.skb).gso_segs };
+    if segments == 0 { 1 } else { u64::from(segments) }
 }
 
 impl Bytes for Buffer<'_> {

@@ -1,4 +1,4 @@
-//! What the egress hook knows of a packet.
+//! What a hook on the way out knows of a packet.
 //!
 //! The hook takes one step after the other, each a function of its own, and what a step finds out
 //! is kept here, in the frame of the hook. So the stack of one step takes the place of the stack of
@@ -27,6 +27,10 @@ pub(crate) struct Seen {
     pub(crate) is_reply: u32,
     /// The slot, plus one, that has admitted its flow; 0: none.
     pub(crate) flow_by: u32,
+    /// 1 where nobody knows who sends it: it has no socket.
+    pub(crate) is_anyones: u32,
+    /// 1 where the socket hook has counted it, or will have been the one to.
+    pub(crate) is_counted: u32,
     pub(crate) decision: Decision,
 }
 
@@ -57,6 +61,8 @@ impl Seen {
             is_loopback: 0,
             is_reply: 0,
             flow_by: 0,
+            is_anyones: 0,
+            is_counted: 0,
             decision,
         }
     }

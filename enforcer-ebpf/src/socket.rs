@@ -6,18 +6,19 @@ use aya_ebpf::{
     bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
     btf_maps::SkStorage,
     helpers::generated::{
-        bpf_get_netns_cookie, bpf_ktime_get_boot_ns, bpf_sk_fullsock, bpf_sk_storage_get,
-        bpf_spin_lock, bpf_spin_unlock,
+        bpf_get_listener_sock, bpf_get_netns_cookie, bpf_ktime_get_boot_ns, bpf_sk_fullsock,
+        bpf_sk_storage_get, bpf_spin_lock, bpf_spin_unlock,
     },
     macros::btf_map,
     programs::{SkBuffContext, SockAddrContext, SockContext},
 };
 use enforcer_common::{
     address::Address,
+    decide::Match,
     flow::SocketFlow,
     learned, measure,
     packet::{Packet, protocol},
-    socket::{SocketEntry, SocketNote},
+    socket::{SocketEntry, SocketNote, SocketPass},
 };
 
 use crate::{flow, inherited::InheritedStorage, measure::is_in_force};
@@ -30,6 +31,7 @@ const SOCK_STREAM: u32 = 1;
 const SOCK_DGRAM: u32 = 2;
 const SOCK_RAW: u32 = 3;
 const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
 /// States of a TCP socket (include/net/tcp_states.h).
 const TCP_SYN_SENT: u32 = 2;
 const TCP_LISTEN: u32 = 10;
@@ -50,6 +52,31 @@ impl Socket {
         // SAFETY: the socket is not null.
         let socket = unsafe { bpf_sk_fullsock(socket) };
         if socket.is_null() { None } else { Some(Self(socket)) }
+    }
+
+    /// The socket of a packet that leaves by an uplink. There a connection that is being accepted is
+    /// not stood for by its listener, as it is at the socket hook.
+    #[inline(always)]
+    pub(crate) fn of_frame(ctx: &SkBuffContext) -> Option<Self> {
+        if let Some(socket) = Self::of_packet(ctx) {
+            return Some(socket);
+        }
+        // SAFETY: the kernel hands the program a valid context.
+        let socket = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
+        if socket.is_null() {
+            return None;
+        }
+        // SAFETY: the socket is not null.
+        let listener = unsafe { bpf_get_listener_sock(socket) };
+        if listener.is_null() { None } else { Some(Self(listener)) }
+    }
+
+    /// Whether it is of the Internet's families, and so judged by the socket hook.
+    #[inline(always)]
+    pub(crate) fn is_ip(self) -> bool {
+        // SAFETY: a full socket.
+        let family = unsafe { (*self.0).family };
+        family == AF_INET || family == AF_INET6
     }
 
     /// Its value in a map of socket storage; `None` where it has none.
@@ -106,6 +133,32 @@ impl Socket {
         if let Some(entry) = entry {
             entry.flow = *flow;
         }
+    }
+
+    /// What the socket hook let pass last; `None` where nothing has passed.
+    #[inline(always)]
+    pub(crate) fn pass(self) -> Option<SocketPass> {
+        let pass = self.entry().map(|entry| entry.pass)?;
+        if pass.generation == 0 { None } else { Some(pass) }
+    }
+
+    /// Writes down what the socket hook lets pass.
+    #[inline(always)]
+    pub(crate) fn set_pass(self, packet: &Packet, by: Match, generation: u64) {
+        let entry: Option<&mut SocketEntry> =
+            self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), CREATE);
+        // A socket whose memory is used up is judged again at the uplink.
+        if let Some(entry) = entry
+            && (!entry.pass.covers(packet, generation) || entry.pass.by != by.bits())
+        {
+            entry.pass = SocketPass::of(packet, by, generation);
+        }
+    }
+
+    /// Whether a hook has seen it made or used; else it is older than the hooks, or the kernel's own.
+    #[inline(always)]
+    pub(crate) fn is_known(self) -> bool {
+        self.entry().is_some_and(|entry| entry.is_noted == 1)
     }
 
     /// Marks a listener: whoever it accepts has opened the connection.
@@ -320,6 +373,14 @@ fn empty(cookie: u64) -> SocketEntry {
     let nowhere = Address::from_words([0; 4]);
     let flow =
         SocketFlow { generation: 0, destination: nowhere, port_be: [0; 2], padding: [0; 2], by: 0 };
+    let pass = SocketPass {
+        generation: 0,
+        destination: nowhere,
+        port_be: [0; 2],
+        protocol: 0,
+        padding: 0,
+        by: 0,
+    };
     let lock = learned::bpf_spin_lock::default();
-    SocketEntry { note, flow, lock, is_noted: 1, is_inbound: 0, padding: 0 }
+    SocketEntry { note, flow, pass, lock, is_noted: 1, is_inbound: 0, padding: 0 }
 }

@@ -75,6 +75,7 @@ pub(crate) struct Maps<'a> {
     resolver: u32,
     is_reply: u32,
     flow_by: u32,
+    is_anyones: u32,
     nothing: u32,
 }
 
@@ -90,6 +91,7 @@ impl<'a> Maps<'a> {
             resolver: seen.resolver,
             is_reply: seen.is_reply,
             flow_by: seen.flow_by,
+            is_anyones: seen.is_anyones,
             nothing: nothing(seen.now_ns),
         }
     }
@@ -105,6 +107,7 @@ impl<'a> Maps<'a> {
             resolver: 0,
             is_reply: 0,
             flow_by: 0,
+            is_anyones: 0,
             nothing,
         }
     }
@@ -260,6 +263,16 @@ impl Tables for Maps<'_> {
     #[inline(always)]
     fn add_workload_rules(&self, rules: &mut RuleMask) {
         let Some(ctx) = self.skb else { return };
+        if self.is_anyones == 1 {
+            // What any workload may send passes; whom a deny rule is for is not known.
+            if let Some(settings) = self.settings {
+                for index in 0..RuleMask::WORDS {
+                    let allowing = settings.active.word(index) & !settings.deny.word(index);
+                    rules.set_word(index, rules.word(index) | allowing);
+                }
+            }
+            return;
+        }
         for level in 1..=MAX_CGROUP_DEPTH {
             // SAFETY: the kernel hands the program a valid context.
             let id = unsafe { bpf_skb_ancestor_cgroup_id(ctx.skb.skb, level as i32) };

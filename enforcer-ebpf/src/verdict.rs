@@ -31,3 +31,13 @@ pub(crate) const fn sock(verdict: Verdict) -> i32 {
         Verdict::Deny => 0,
     }
 }
+
+/// `sched_cls`, by link or by filter: -1 leaves the packet to whoever comes next, 2 drops it
+/// (`tcx_action_base` and `TC_ACT_*`, include/uapi/linux/{bpf,pkt_cls}.h, 6.18).
+#[inline(always)]
+pub(crate) const fn classifier(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Allow => -1,
+        Verdict::Deny => 2,
+    }
+}

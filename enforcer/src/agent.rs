@@ -15,6 +15,7 @@ mod policy_file;
 mod report;
 mod serve;
 mod signals;
+mod uplinks;
 mod watch;
 mod workloads;
 
@@ -41,10 +42,11 @@ use self::{
     workloads::Workloads,
 };
 use crate::{
-    datapath::{self, BootTime, Datapath, LoadOptions, document::AgentInfo, preflight},
+    datapath::{self, BootTime, Datapath, LoadOptions, TcMode, document::AgentInfo, preflight},
     metrics::Health,
     policy::compile::Slots,
     resolver::{self, Progress, Resolution, Resolver, Servers},
+    uplink::{Choice, Watch as UplinkWatch},
 };
 
 /// Sign of life, document, cgroups.
@@ -63,6 +65,10 @@ pub struct Options {
     pub policy: PolicyFile,
     /// The cgroup v2 directory to attach to; `None`: the root.
     pub cgroup: Option<PathBuf>,
+    /// Which devices are judged.
+    pub tc: Choice,
+    /// How programs are attached to them; `None`: as the kernel can.
+    pub tc_mode: Option<TcMode>,
     /// The folder of pins.
     pub bpffs: PathBuf,
     /// Where metrics are served.
@@ -100,6 +106,7 @@ struct Agent {
     answers: mpsc::Receiver<Resolution>,
     /// Questions that the kernel hands over.
     questions: Questions,
+    uplinks: UplinkWatch,
     health: latest::Sender<Health>,
     started: Instant,
 }
@@ -119,6 +126,9 @@ impl Agent {
         let (health, healthy) = latest::channel(Health::Starting);
         // Before anything is loaded: an address that is taken is a common mistake.
         let listener = serve::bind(options.metrics).await?;
+        let mut uplinks = UplinkWatch::new(options.tc.clone())?;
+        // Before anything is loaded: a misspelt device is a common mistake, too.
+        uplinks.find_all().await.context("find the devices of --tc")?;
 
         let load = LoadOptions {
             bpffs: options.bpffs.clone(),
@@ -126,6 +136,7 @@ impl Agent {
             max_addresses: options.max_addresses,
             hosts: prepared.hosts(),
             without: options.without,
+            tc_mode: options.tc_mode.unwrap_or_else(TcMode::of_kernel),
         };
         let datapath = Datapath::load(&load, BootTime::now())?;
         let enforcement = Enforcement::start(datapath, prepared, Workloads::new(root.clone()))?;
@@ -141,6 +152,8 @@ impl Agent {
                 started_at: Timestamp::now(),
             },
             cgroup: below(&root, &cgroup),
+            uplinks: Vec::new(),
+            unjudged: Vec::new(),
             resolvers: servers.trusted.clone(),
             loaded_at: Timestamp::now(),
             reload_error: None,
@@ -163,6 +176,7 @@ impl Agent {
             resolver,
             answers,
             questions,
+            uplinks,
             health,
             started,
         };
@@ -217,13 +231,13 @@ impl Agent {
             }
         }
         self.beat()?;
-        self.enforcement.datapath.attach()?;
+        self.attach().await?;
         let generation = self.enforcement.datapath.generation();
         let policy = &self.enforcement.file.policy;
         let waited_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             generation, policy = %policy.name, mode = %policy.mode, rules = policy.rules.len(),
-            cgroup = %self.circumstances.cgroup, waited_ms, "ready"
+            cgroup = %self.circumstances.cgroup, uplinks = %self.uplink_names(), waited_ms, "ready"
         );
         self.health.send_replace(Health::Ready);
         notify(&[sd_notify::NotifyState::Ready]);
@@ -248,9 +262,14 @@ impl Agent {
                 },
                 () = watch.changed() => self.reload(Asked::ByChange),
                 _ = tick.tick() => self.log_failure("write the state", Self::tick),
-                _ = sweep.tick() => self.log_failure("sweep", |agent| {
-                    agent.enforcement.remove_expired(BootTime::now())
-                }),
+                () = self.uplinks.changed() => self.follow_uplinks().await,
+                _ = sweep.tick() => {
+                    self.log_failure("sweep", |agent| {
+                        agent.enforcement.remove_expired(BootTime::now())
+                    });
+                    // News can be lost.
+                    self.follow_uplinks().await;
+                }
                 asked = self.questions.next() => self.answer(&asked),
                 answer = self.answers.recv() => {
                     let first = answer.context("the resolver ended")?;

@@ -25,6 +25,7 @@ mod read;
 pub mod reading;
 mod sync;
 mod unload;
+mod uplinks;
 
 use std::{io, path::PathBuf};
 
@@ -37,6 +38,7 @@ pub use self::{
     read::{pid_namespace, read},
     reading::Reading,
     unload::{Removed, unload},
+    uplinks::{TcMode, UplinkChange},
 };
 
 /// What can go wrong between user space and the kernel; each says what was attempted.
@@ -101,6 +103,23 @@ pub enum DatapathError {
         #[source]
         source: Box<aya::programs::ProgramError>,
     },
+    /// A hook that could not be attached to a device.
+    #[error("attach {program} to device {device}")]
+    AttachDevice {
+        /// Which program.
+        program: &'static str,
+        /// To what.
+        device: String,
+        /// Why.
+        #[source]
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// Filters of devices that this process does not see.
+    #[error(
+        "the agent judged devices of another network namespace: run this there, as the agent was \
+         (on Kubernetes: with hostNetwork)"
+    )]
+    OtherNamespace,
     /// A program that the agent runs.
     #[error("run program {program}")]
     Run {

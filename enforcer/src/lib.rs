@@ -25,3 +25,4 @@ pub mod metrics;
 pub mod policy;
 pub mod resolver;
 pub mod status;
+pub mod uplink;

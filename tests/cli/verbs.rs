@@ -40,7 +40,7 @@ fn wrong_usage_exits_with_2() {
         &["status", "--nonsense"][..],
         &["run"],
         &["frobnicate"],
-        &["run", "--policy", "p.yaml", "--tc", "auto"],
+        &["run", "--policy", "p.yaml", "--tc", "auto,eth0"],
         &["run", "--policy", "p.yaml", "--metrics", "localhost"],
         &["explain", "a.test:99999"],
     ] {

@@ -37,6 +37,8 @@ mod spoof;
 #[cfg(test)]
 mod translation;
 #[cfg(test)]
+mod uplinks;
+#[cfg(test)]
 mod wire;
 #[cfg(test)]
 mod world;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use aya::programs::{CgroupSkb, CgroupSkbAttachType, TestRun as _, TestRunOptions};
 use enforcer::{
     datapath::{
-        self, BootTime, Datapath, Document, LoadOptions, Reading,
+        self, BootTime, Datapath, Document, LoadOptions, Reading, TcMode,
         document::{AgentInfo, PolicyInfo, ResolutionInfo, RuleInfo},
         learned::Answer,
     },
@@ -54,6 +54,7 @@ impl Lab {
             max_addresses: 1_024,
             hosts: 0,
             without: 0,
+            tc_mode: TcMode::of_kernel(),
         };
         let datapath = Datapath::load(&options, BootTime::now()).unwrap();
         let shown = rig
@@ -64,7 +65,7 @@ impl Lab {
         let (policy, tables, slots) = compiled(rules, Slots::default());
         let mut lab = Self { rig, datapath, policy, tables, slots, ifindex };
         lab.put_in_force();
-        lab.datapath.attach().unwrap();
+        lab.datapath.attach(&[]).unwrap();
         lab
     }
 
@@ -201,6 +202,7 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
             started_at: jiff::Timestamp::UNIX_EPOCH,
         },
         cgroup: "/".to_owned(),
+        uplinks: vec![],
         policy: PolicyInfo {
             name: policy.name.clone(),
             path: String::new(),

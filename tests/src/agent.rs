@@ -59,7 +59,7 @@ impl<'a> Agent<'a> {
         command.arg("run").arg("--policy").arg(policy);
         command.arg("--cgroup").arg(launch.enforced);
         command.arg("--bpffs").arg(&launch.bpffs);
-        command.args(["--metrics", &METRICS.to_string(), "--tc", "none", "--log-format", "text"]);
+        command.args(["--metrics", &METRICS.to_string(), "--log-format", "text"]);
         command.args(arguments).env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = launch.namespace.spawn(&mut command)?;

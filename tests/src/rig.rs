@@ -157,7 +157,16 @@ impl Rig {
     ///
     /// That it did not become ready, with what it logged.
     pub fn agent(&self, policy: &str) -> anyhow::Result<Agent<'_>> {
-        let agent = self.launch(policy, &[])?;
+        self.agent_with(policy, &[])
+    }
+
+    /// As [`Self::agent`], with further arguments.
+    ///
+    /// # Errors
+    ///
+    /// That it did not become ready, with what it logged.
+    pub fn agent_with(&self, policy: &str, arguments: &[&str]) -> anyhow::Result<Agent<'_>> {
+        let agent = self.launch(policy, arguments)?;
         agent.wait_until_ready()?;
         Ok(agent)
     }

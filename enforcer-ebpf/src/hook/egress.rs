@@ -16,7 +16,7 @@ use crate::{
     count::{self, Amount},
     evidence, flow, learned,
     measure::is_in_force,
-    packet::Buffer,
+    packet::{Buffer, packets},
     seen::Seen,
     socket::Socket,
     tables::{self, Maps, settings_in_force},
@@ -108,22 +108,41 @@ fn count_decision(ctx: &SkBuffContext, seen: &Seen) {
 /// Writes down what later fragments and the expiry of an address need to know of it.
 #[inline(never)]
 fn note_allowed(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
-    let Seen { packet, decision, namespace, now_ns, .. } = seen.as_it_is();
-    if packet.piece == Piece::FIRST {
-        let entry = FragmentEntry {
-            generation: settings.generation,
-            expires_ns: now_ns + LIFETIME_NS,
-            by: decision.by.bits(),
-            padding: 0,
-        };
-        tables::remember_fragment(&packet.fragment_key(), &entry);
+    let seen = seen.as_it_is();
+    if seen.packet.piece == Piece::FIRST {
+        remember_first(settings, seen);
     }
-    if decision.reason == Reason::Rule {
-        let packets = Buffer::new(ctx, *now_ns).packets();
-        learned::note_use(&AddressKey::everywhere(packet.destination), packets, *now_ns);
-        if *namespace != 0 {
-            let here = AddressKey { namespace: *namespace, address: packet.destination };
-            learned::note_use(&here, packets, *now_ns);
-        }
+    note_use_of(ctx, seen);
+}
+
+/// Lets the later fragments of a datagram pass.
+#[inline(always)]
+pub(super) fn remember_first(settings: &Settings, seen: &Seen) {
+    let entry = FragmentEntry {
+        generation: settings.generation,
+        expires_ns: seen.now_ns + LIFETIME_NS,
+        by: seen.decision.by.bits(),
+        padding: 0,
+    };
+    tables::remember_fragment(&seen.packet.fragment_key(), &entry);
+}
+
+/// Writes down that an address of a name is in use.
+#[inline(never)]
+pub(super) fn note_use(ctx: &SkBuffContext, seen: &Seen) {
+    note_use_of(ctx, seen.as_it_is());
+}
+
+#[inline(always)]
+fn note_use_of(ctx: &SkBuffContext, seen: &Seen) {
+    let Seen { packet, decision, namespace, now_ns, .. } = seen;
+    if decision.reason != Reason::Rule {
+        return;
+    }
+    let packets = packets(ctx);
+    learned::note_use(&AddressKey::everywhere(packet.destination), packets, *now_ns);
+    if *namespace != 0 {
+        let here = AddressKey { namespace: *namespace, address: packet.destination };
+        learned::note_use(&here, packets, *now_ns);
     }
 }

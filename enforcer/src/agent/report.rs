@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::enforcement::Enforcement;
 use crate::{
-    datapath::document::{AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved},
+    datapath::document::{
+        AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved, UplinkInfo,
+    },
     policy::{PortSpec, Rule, WorkloadSelector},
     resolver::Progress,
 };
@@ -17,6 +19,10 @@ pub(super) struct Circumstances {
     pub(super) agent: AgentInfo,
     /// The cgroup that hooks are attached to, below the cgroup v2 root.
     pub(super) cgroup: String,
+    /// The devices that hooks are attached to, or should be.
+    pub(super) uplinks: Vec<UplinkInfo>,
+    /// Devices that packets leave by unjudged, each with why.
+    pub(super) unjudged: Vec<String>,
     pub(super) resolvers: Vec<SocketAddr>,
     pub(super) loaded_at: Timestamp,
     /// Why the newest attempt to load a policy failed.
@@ -46,9 +52,11 @@ pub(super) fn document(
                 .to_owned(),
         );
     }
+    problems.extend(circumstances.unjudged.iter().cloned());
     Document {
         agent: circumstances.agent.clone(),
         cgroup: circumstances.cgroup.clone(),
+        uplinks: circumstances.uplinks.clone(),
         policy: PolicyInfo {
             name: file.policy.name.clone(),
             path: file.path.display().to_string(),

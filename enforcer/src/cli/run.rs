@@ -6,7 +6,11 @@ use anyhow::Context as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{Exit, Pins, output::complain};
-use crate::agent::{self, Options, PolicyFile, PolicyFileError};
+use crate::{
+    agent::{self, Options, PolicyFile, PolicyFileError},
+    datapath::TcMode,
+    uplink::Choice,
+};
 
 /// Run the agent: load a policy, resolve its names, attach to the kernel, keep all up to date
 ///
@@ -21,9 +25,13 @@ pub(super) struct RunArgs {
     /// The cgroup v2 directory whose processes are judged [default: the cgroup v2 root]
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
-    /// Uplinks to judge at TC; this version has no TC hook and takes only `none`
-    #[arg(long, value_name = "auto|none|IFACE[,IFACE]", default_value = "none")]
-    tc: Tc,
+    /// Devices whose frames are judged as they leave, whoever sent them: those that routes lead out
+    /// by and those of hardware, none, or these [default: auto; none with --cgroup]
+    #[arg(long, value_name = "auto|none|IFACE[,IFACE]")]
+    tc: Option<Choice>,
+    /// How programs are attached to devices [default: tcx where the kernel has it]
+    #[arg(long, value_enum)]
+    tc_mode: Option<TcMode>,
     /// Address of /metrics, /healthz and /readyz, or `none`
     #[arg(long, value_name = "ADDR:PORT|none", default_value = "127.0.0.1:9469")]
     metrics: Metrics,
@@ -57,21 +65,6 @@ enum LogFormat {
     Json,
 }
 
-/// What `--tc` says.
-#[derive(Debug, Clone, Copy)]
-struct Tc;
-
-impl FromStr for Tc {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "none" {
-            return Ok(Self);
-        }
-        Err("this version has no TC hook: only `none` is possible".to_owned())
-    }
-}
-
 /// What `--metrics` says.
 #[derive(Debug, Clone, Copy)]
 struct Metrics(Option<SocketAddr>);
@@ -91,7 +84,8 @@ impl FromStr for Metrics {
 }
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
-    let Tc = args.tc;
+    // What leaves by a device is everybody's, so a trial on one cgroup does not begin with it.
+    let narrowed = if args.cgroup.is_some() { Choice::None } else { Choice::Auto };
     let policy = match PolicyFile::read(&args.policy) {
         Ok(policy) => policy,
         Err(error) => return refuse(error),
@@ -103,6 +97,8 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let options = Options {
         policy,
         cgroup: args.cgroup,
+        tc: args.tc.unwrap_or(narrowed),
+        tc_mode: args.tc_mode,
         bpffs: args.pins.bpffs,
         metrics: args.metrics.0,
         detach_on_exit: args.detach_on_exit,

@@ -6,7 +6,7 @@ use aya::{
     Ebpf,
     programs::{
         CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
-        ProgramError,
+        ProgramError, SchedClassifier, TcAttachType,
         links::{FdLink, LinkError},
     },
 };
@@ -28,6 +28,13 @@ enum Kind {
     Skb(CgroupSkbAttachType),
     SockAddr,
     Sock,
+    Device(TcDirection),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum TcDirection {
+    Ingress,
+    Egress,
 }
 
 impl Hook {
@@ -51,6 +58,12 @@ pub const HOOKS: [Hook; 7] = [
     Hook::sock_addr("connect6", "cgroup_connect6"),
     Hook::skb("ingress_skb", "cgroup_ingress", CgroupSkbAttachType::Ingress),
     Hook::skb("egress_skb", "cgroup_egress", CgroupSkbAttachType::Egress),
+];
+
+/// The hooks of each uplink, in the order they are attached.
+pub(super) const UPLINK_HOOKS: [Hook; 2] = [
+    Hook { program: "tc_ingress", name: "tc_ingress", kind: Kind::Device(TcDirection::Ingress) },
+    Hook { program: "tc_egress", name: "tc_egress", kind: Kind::Device(TcDirection::Egress) },
 ];
 
 /// The program that the agent runs to change what is learned of an address; attached nowhere.
@@ -79,6 +92,11 @@ impl Hook {
             }
             Kind::Sock => {
                 let program: &mut CgroupSock = self.program_of(object)?;
+                program.load().map_err(refused)?;
+                program.pin(path)
+            }
+            Kind::Device(_) => {
+                let program: &mut SchedClassifier = self.program_of(object)?;
                 program.load().map_err(refused)?;
                 program.pin(path)
             }
@@ -120,6 +138,7 @@ impl Hook {
                 let id = program.attach(&directory, mode).map_err(refused)?;
                 program.take_link(id).map_err(refused)?.try_into()
             }
+            Kind::Device(_) => return Err(DatapathError::Missing { what: "cgroup hook" }),
         };
         let link = link.map_err(|_not_a_link| DatapathError::Missing { what: "link support" })?;
         link.pin(instance.link(self.name)).map(drop).map_err(|source| DatapathError::PinObject {
@@ -128,11 +147,22 @@ impl Hook {
         })
     }
 
+    /// Where a program for devices is attached to them.
+    pub(super) const fn tc_attach_type(&self) -> TcAttachType {
+        match self.kind {
+            Kind::Device(TcDirection::Ingress) => TcAttachType::Ingress,
+            Kind::Device(TcDirection::Egress) | Kind::Skb(_) | Kind::SockAddr | Kind::Sock => {
+                TcAttachType::Egress
+            }
+        }
+    }
+
     pub(super) fn verified_instructions(&self, object: &Ebpf) -> Result<u32, DatapathError> {
         let info = match object.program(self.program) {
             Some(Program::CgroupSkb(program)) => program.info(),
             Some(Program::CgroupSockAddr(program)) => program.info(),
             Some(Program::CgroupSock(program)) => program.info(),
+            Some(Program::SchedClassifier(program)) => program.info(),
             _ => return Err(DatapathError::Missing { what: self.program }),
         };
         let info = info.map_err(|source| DatapathError::Program {

@@ -112,6 +112,9 @@ pub struct Document {
     pub agent: AgentInfo,
     /// The cgroup that the hooks are attached to.
     pub cgroup: String,
+    /// The devices that hooks are attached to, or should be.
+    #[serde(default)]
+    pub uplinks: Vec<UplinkInfo>,
     /// The policy in force.
     pub policy: PolicyInfo,
     /// The rules in force, in the order of the policy.
@@ -134,6 +137,15 @@ pub struct AgentInfo {
     pub version: String,
     /// When it started.
     pub started_at: Timestamp,
+}
+
+/// A device that is judged, or should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UplinkInfo {
+    /// Its name.
+    pub name: String,
+    /// Its index in the agent's network namespace; 0: it is not there.
+    pub index: u32,
 }
 
 /// Which policy is in force.

@@ -1,13 +1,16 @@
 //! One start of the datapath: programs and maps from the object into the kernel.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use aya::{Ebpf, EbpfLoader};
 use enforcer_common::{abi::map, measure};
 
 use super::{
     BootTime, DatapathError, Document,
-    attach::{HOOKS, WRITER},
+    attach::{HOOKS, UPLINK_HOOKS, WRITER},
     handover::Handover,
     maps::Maps,
     pin::{Folder, Instance},
@@ -15,7 +18,9 @@ use super::{
     read,
     sync::Applied,
     unload,
+    uplinks::{TcMode, UplinkChange},
 };
+use crate::uplink::Uplink;
 
 /// The kernel programs, compiled by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-programs"));
@@ -37,6 +42,8 @@ pub struct LoadOptions {
     /// Measures against poisoning that are left out, for tests
     /// ([`enforcer_common::measure`]).
     pub without: u32,
+    /// How programs are attached to devices.
+    pub tc_mode: TcMode,
 }
 
 /// A loaded datapath. Dropping it leaves all that is attached in force.
@@ -45,8 +52,11 @@ pub struct Datapath {
     pub(super) applied: Applied,
     pub(super) object: Ebpf,
     folder: Folder,
-    instance: Instance,
+    pub(super) instance: Instance,
     cgroup: PathBuf,
+    pub(super) tc_mode: TcMode,
+    /// The devices that are judged, by index.
+    pub(super) uplinks: BTreeMap<u32, String>,
     /// [`enforcer_common::settings::Settings::host_cookie`].
     pub(super) host_cookie: u64,
 }
@@ -88,35 +98,45 @@ impl Datapath {
                 source,
             })?;
         }
-        for hook in HOOKS.iter().chain([&WRITER]) {
+        for hook in HOOKS.iter().chain(&UPLINK_HOOKS).chain([&WRITER]) {
             hook.load(&mut object, &instance)?;
         }
         let maps = Maps::open(&instance)?;
         let cgroup = options.cgroup.clone();
         let applied = Applied::default();
         let host_cookie = namespace_cookie().unwrap_or(u64::MAX);
-        Ok(Self { maps, applied, object, folder, instance, cgroup, host_cookie })
+        let (tc_mode, uplinks) = (options.tc_mode, BTreeMap::new());
+        Ok(Self { maps, applied, object, folder, instance, cgroup, tc_mode, uplinks, host_cookie })
     }
 
-    /// Attaches every hook, then removes what earlier starts left behind: until then both judge,
+    /// Attaches every hook, those of `uplinks` as well, then removes what earlier starts left behind: until then both judge,
     /// and a packet must pass both.
     ///
     /// # Errors
     ///
     /// What the kernel refused; nothing of this start is then left attached, and an earlier
     /// start's hooks go on.
-    pub fn attach(&mut self) -> Result<(), DatapathError> {
-        for hook in HOOKS {
-            hook.attach(&mut self.object, &self.cgroup, &self.instance)
-                .inspect_err(|_| clean_up(&self.instance))?;
-        }
+    pub fn attach(&mut self, uplinks: &[Uplink]) -> Result<UplinkChange, DatapathError> {
+        let change = self.attach_all(uplinks).inspect_err(|_| clean_up(&self.instance))?;
         self.folder.set_current(&self.instance)?;
         for instance in self.folder.instances()? {
             if instance != self.instance {
                 unload::remove(&instance)?;
             }
         }
-        Ok(())
+        Ok(change)
+    }
+
+    fn attach_all(&mut self, uplinks: &[Uplink]) -> Result<UplinkChange, DatapathError> {
+        for hook in HOOKS {
+            hook.attach(&mut self.object, &self.cgroup, &self.instance)?;
+        }
+        // After the cgroup's: what those let pass is known at a device by their notes.
+        let mut change = self.judge_uplinks(uplinks)?;
+        match change.failed.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(change),
+        }
     }
 
     /// Removes everything this start made; for a start that did not come to `ready`.
@@ -129,6 +149,7 @@ impl Datapath {
     pub fn verified_instructions(&self) -> Result<Vec<(&'static str, u32)>, DatapathError> {
         HOOKS
             .iter()
+            .chain(&UPLINK_HOOKS)
             .chain([&WRITER])
             .map(|hook| Ok((hook.program, hook.verified_instructions(&self.object)?)))
             .collect()

@@ -17,6 +17,7 @@ use enforcer_common::{
     learned::{AddressEntry, AddressKey},
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings},
+    uplink::Uplink,
 };
 
 use super::{DatapathError, pin::Instance, reading::Counter};
@@ -49,6 +50,7 @@ pub(super) struct Maps {
     pub(super) class_masks: Array<MapData, RuleMask>,
     pub(super) workloads: HashMap<MapData, u64, RuleMask>,
     pub(super) resolvers: HashMap<MapData, ResolverKey, ResolverEntry>,
+    pub(super) uplinks: HashMap<MapData, u32, Uplink>,
     pub(super) name_text: HashMap<MapData, u64, NameKey>,
     pub(super) document: Array<MapData, DocumentValue>,
     pub(super) heartbeat: Array<MapData, u64>,
@@ -78,6 +80,7 @@ impl Maps {
             class_masks: at(map::CLASS_MASKS).array()?,
             workloads: at(map::WORKLOADS).hash()?,
             resolvers: at(map::RESOLVERS).hash()?,
+            uplinks: at(map::UPLINKS).hash()?,
             name_text: at(map::NAME_TEXT).hash()?,
             document: at(map::DOCUMENT).array()?,
             heartbeat: at(map::HEARTBEAT).array()?,
@@ -115,7 +118,7 @@ impl Opener<'_> {
             .map_err(DatapathError::map("open", self.name))
     }
 
-    fn hash<K: Pod, V: Pod>(&self) -> Result<HashMap<MapData, K, V>, DatapathError> {
+    pub(super) fn hash<K: Pod, V: Pod>(&self) -> Result<HashMap<MapData, K, V>, DatapathError> {
         HashMap::try_from(Map::HashMap(self.data()?)).map_err(DatapathError::map("open", self.name))
     }
 

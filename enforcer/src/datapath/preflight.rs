@@ -138,16 +138,23 @@ pub fn kernel_release() -> String {
         .map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned())
 }
 
+/// The first two numbers of a release; `None` where it has none.
+fn version_of(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
+}
+
+/// Whether the running kernel is this version or a later one; a release that cannot be read is no
+/// proof of an old kernel.
+pub(super) fn has_kernel(version: (u32, u32)) -> bool {
+    version_of(&kernel_release()).is_none_or(|running| running >= version)
+}
+
 fn check_kernel() -> Result<(), PreflightError> {
-    let release = kernel_release();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) if (major, minor) < OLDEST_KERNEL => {
-            Err(PreflightError::OldKernel { release })
-        }
-        // A release that cannot be read is no proof of an old kernel.
-        _ => Ok(()),
+    if has_kernel(OLDEST_KERNEL) {
+        return Ok(());
     }
+    Err(PreflightError::OldKernel { release: kernel_release() })
 }
 
 fn check_capabilities() -> Result<(), PreflightError> {

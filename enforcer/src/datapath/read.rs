@@ -18,6 +18,7 @@ use super::{
     maps::{Maps, found, sum},
     pin::{Folder, Instance},
     reading::{Counter, HookState, LearnedAddress, MapUse, Reading, Totals},
+    uplinks,
 };
 
 /// An agent that has not given a sign of life for so long is taken for dead.
@@ -69,7 +70,11 @@ impl Maps {
             agent_running: is_recent && is_alive(&document.agent),
             generation,
             is_audit: settings.has(flag::AUDIT),
-            hooks: hooks(instance, &document.cgroup),
+            hooks: {
+                let mut hooks = hooks(instance, &document.cgroup);
+                hooks.extend(uplinks::hooks(&self.uplinks, instance, &document.uplinks)?);
+                hooks
+            },
             rules,
             implicit,
             totals: self.totals()?,

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use enforcer_common::abi::map;
+
 use super::{
     DatapathError,
+    maps::Opener,
     pin::{Folder, Instance},
+    uplinks::remove_filters,
 };
 
 /// How many pins were removed.
@@ -34,8 +38,13 @@ pub fn unload(bpffs: &Path) -> Result<Removed, DatapathError> {
 
 /// Removes one start: links first, so that no program is left half supplied.
 pub(super) fn remove(instance: &Instance) -> Result<Removed, DatapathError> {
+    let filters = if instance.is_of_this_abi() && instance.map(map::UPLINKS).exists() {
+        remove_filters(&Opener { instance, name: map::UPLINKS }.hash()?, None)?
+    } else {
+        0
+    };
     let removed = Removed {
-        links: instance.remove_part("links")?,
+        links: filters + instance.remove_part("links")?,
         programs: instance.remove_part("programs")?,
         maps: instance.remove_part("maps")?,
     };

@@ -60,6 +60,7 @@ pub(crate) fn reading() -> Reading {
                 started_at: "2026-11-24T04:00:00Z".parse().unwrap(),
             },
             cgroup: "/".to_owned(),
+            uplinks: Vec::new(),
             policy: PolicyInfo {
                 name: "aks-node".to_owned(),
                 path: "/etc/enforcer/policy.yaml".to_owned(),

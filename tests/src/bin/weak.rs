@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser;
-use enforcer::agent::{self, Options, PolicyFile};
+use enforcer::{
+    agent::{self, Options, PolicyFile},
+    uplink::Choice,
+};
 
 /// As `enforcer run`, as far as the rig calls it.
 #[derive(Debug, Parser)]
@@ -21,8 +24,6 @@ enum Verb {
         bpffs: PathBuf,
         #[arg(long)]
         metrics: SocketAddr,
-        #[arg(long)]
-        tc: String,
         #[arg(long)]
         log_format: String,
         /// Bits of the measures that are left out
@@ -52,6 +53,8 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     let options = Options {
         policy: PolicyFile::read(&policy).context("read the policy")?,
         cgroup: Some(cgroup),
+        tc: Choice::None,
+        tc_mode: None,
         bpffs,
         metrics: Some(metrics),
         detach_on_exit: false,

@@ -1,0 +1,291 @@
+//! Hooks on devices: attached as devices come, removed as they go.
+//!
+//! Where the kernel has links for them (tcx, 6.6), they are pinned like those of the cgroup. Below,
+//! they are filters of a `clsact` queueing discipline, which no pin holds and which stay until they
+//! are removed: the map `UPLINKS` says which, so that they can be found with the agent dead.
+
+use std::{collections::BTreeMap, fs, io, ops::Range, os::unix::fs::MetadataExt as _};
+
+use aya::{
+    maps::{HashMap, MapData},
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier,
+        links::{FdLink, PinnedLink},
+        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
+    },
+};
+use enforcer_common::{
+    abi::map,
+    uplink::{ETHERNET_HEADER_BYTES, Uplink as Entry, attached},
+};
+use nix::net::if_::if_indextoname;
+
+use super::{
+    Datapath, DatapathError,
+    attach::{Hook, UPLINK_HOOKS},
+    document::UplinkInfo,
+    maps::removed,
+    pin::Instance,
+    preflight,
+    reading::HookState,
+};
+use crate::uplink::Uplink;
+
+/// The preference of our filters: before those that let the kernel choose.
+const PRIORITY: u16 = 1;
+/// Handles that are tried: another start's filters may have the first ones.
+const HANDLES: Range<u16> = 0x0e41..0x0e51;
+
+/// How programs are attached to devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TcMode {
+    /// By links, which last as long as their pins (kernel 6.6 and later)
+    Tcx,
+    /// By filters of a clsact queueing discipline
+    Clsact,
+}
+
+impl TcMode {
+    /// What this kernel has.
+    pub fn of_kernel() -> Self {
+        if preflight::has_kernel((6, 6)) { Self::Tcx } else { Self::Clsact }
+    }
+}
+
+/// What became of the devices.
+#[derive(Debug, Default)]
+pub struct UplinkChange {
+    /// Judged from now on.
+    pub added: Vec<String>,
+    /// Gone, or no uplinks any more.
+    pub removed: Vec<String>,
+    /// Not judged, and why.
+    pub failed: Vec<(String, DatapathError)>,
+}
+
+impl Datapath {
+    /// Judges these devices and no others.
+    ///
+    /// # Errors
+    ///
+    /// A map that could not be written; a device that could not be attached to is among
+    /// [`UplinkChange::failed`].
+    pub fn judge_uplinks(&mut self, wanted: &[Uplink]) -> Result<UplinkChange, DatapathError> {
+        let mut change = UplinkChange::default();
+        let gone: Vec<u32> = self
+            .uplinks
+            .keys()
+            .filter(|index| !wanted.iter().any(|it| it.index == **index))
+            .copied()
+            .collect();
+        for index in gone {
+            if let Some(name) = self.uplinks.remove(&index) {
+                self.leave(index)?;
+                change.removed.push(name);
+            }
+        }
+        for uplink in wanted {
+            if self.uplinks.contains_key(&uplink.index) {
+                continue;
+            }
+            match self.join(uplink) {
+                Ok(()) => {
+                    self.uplinks.insert(uplink.index, uplink.name.clone());
+                    change.added.push(uplink.name.clone());
+                }
+                Err(error) => {
+                    self.leave(uplink.index)?;
+                    change.failed.push((uplink.name.clone(), error));
+                }
+            }
+        }
+        Ok(change)
+    }
+
+    /// Attaches ingress first: no reply is refused because its flow was not seen to begin.
+    fn join(&mut self, uplink: &Uplink) -> Result<(), DatapathError> {
+        match self.tc_mode {
+            TcMode::Tcx => {
+                self.write_uplink(uplink, attached::LINK, 0)?;
+                for hook in UPLINK_HOOKS {
+                    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
+                    let link = self.attach_to(hook, uplink, options)?;
+                    let link: FdLink = link
+                        .try_into()
+                        .map_err(|_not_a_link| DatapathError::Missing { what: "link support" })?;
+                    let path = self.instance.link(&pin_name(hook, uplink.index));
+                    link.pin(path).map_err(|source| DatapathError::PinObject {
+                        what: format!("link {} of {}", hook.name, uplink.name),
+                        source,
+                    })?;
+                }
+                Ok(())
+            }
+            TcMode::Clsact => {
+                if let Err(error) = tc::qdisc_add_clsact(&uplink.name)
+                    && !is_there_already(&error)
+                {
+                    return Err(refused(UPLINK_HOOKS[0], uplink)(error.into()));
+                }
+                let mut last = None;
+                for handle in HANDLES {
+                    // Written first: what is attached must be found again, come what may.
+                    self.write_uplink(uplink, attached::FILTER, handle)?;
+                    match self.attach_filters(uplink, handle) {
+                        Ok(()) => return Ok(()),
+                        Err(error) => last = Some(error),
+                    }
+                }
+                Err(last.unwrap_or(DatapathError::Missing { what: "free handle" }))
+            }
+        }
+    }
+
+    fn attach_filters(&mut self, uplink: &Uplink, handle: u16) -> Result<(), DatapathError> {
+        let mut links = Vec::new();
+        for hook in UPLINK_HOOKS {
+            let options = TcAttachOptions::Netlink(NlOptions {
+                priority: PRIORITY,
+                handle: TcHandle::new(0, handle),
+                classid: None,
+            });
+            // A link that is dropped takes its filter away.
+            links.push(self.attach_to(hook, uplink, options)?);
+        }
+        links.into_iter().for_each(std::mem::forget);
+        Ok(())
+    }
+
+    fn attach_to(
+        &mut self,
+        hook: Hook,
+        uplink: &Uplink,
+        options: TcAttachOptions,
+    ) -> Result<SchedClassifierLink, DatapathError> {
+        let program: &mut SchedClassifier = hook.program_of(&mut self.object)?;
+        program
+            .attach_with_options(&uplink.name, hook.tc_attach_type(), options)
+            .and_then(|id| program.take_link(id))
+            .map_err(refused(hook, uplink))
+    }
+
+    fn write_uplink(
+        &mut self,
+        uplink: &Uplink,
+        attached: u32,
+        handle: u16,
+    ) -> Result<(), DatapathError> {
+        let entry = Entry {
+            namespace: network_namespace(),
+            header_bytes: if uplink.is_ethernet { ETHERNET_HEADER_BYTES } else { 0 },
+            attached,
+            priority: u32::from(PRIORITY),
+            handle: u32::from(handle),
+        };
+        self.maps
+            .uplinks
+            .insert(uplink.index, entry, 0)
+            .map_err(DatapathError::map("write", map::UPLINKS))
+    }
+
+    /// Takes the hooks off a device, which may be gone.
+    fn leave(&mut self, index: u32) -> Result<(), DatapathError> {
+        for hook in UPLINK_HOOKS {
+            let path = self.instance.link(&pin_name(hook, index));
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DatapathError::pin("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        remove_filters(&self.maps.uplinks, Some(index))?;
+        removed(self.maps.uplinks.remove(&index), map::UPLINKS)
+    }
+}
+
+/// Where the link of a device is pinned.
+fn pin_name(hook: Hook, index: u32) -> String {
+    format!("{}_{index}", hook.name)
+}
+
+fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> DatapathError {
+    let device = uplink.name.clone();
+    move |source| DatapathError::AttachDevice {
+        program: hook.program,
+        device,
+        source: Box::new(source),
+    }
+}
+
+fn is_there_already(error: &TcError) -> bool {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::AlreadyExists;
+        }
+        source = error.source();
+    }
+    matches!(error, TcError::AlreadyAttached)
+}
+
+/// Removes the filters of one start, of one device or of all.
+pub(super) fn remove_filters(
+    uplinks: &HashMap<MapData, u32, Entry>,
+    only: Option<u32>,
+) -> Result<usize, DatapathError> {
+    let namespace = network_namespace();
+    let mut count = 0;
+    for found in uplinks {
+        let (index, entry) = found.map_err(DatapathError::map("read", map::UPLINKS))?;
+        if entry.attached != attached::FILTER || only.is_some_and(|only| only != index) {
+            continue;
+        }
+        if entry.namespace != namespace {
+            return Err(DatapathError::OtherNamespace);
+        }
+        // A device that is gone has taken its filters along.
+        let Some(name) = name_of(index) else { continue };
+        let priority = u16::try_from(entry.priority).unwrap_or(0);
+        let handle = TcHandle::from(entry.handle);
+        for hook in UPLINK_HOOKS {
+            let link =
+                SchedClassifierLink::attached(&name, hook.tc_attach_type(), priority, handle, None);
+            // Dropped, it removes the filter; one that is gone is as good as removed.
+            if link.is_ok() {
+                count += 1;
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// The hooks of each device that a start judges, or was told to judge and cannot.
+pub(super) fn hooks(
+    uplinks: &HashMap<MapData, u32, Entry>,
+    instance: &Instance,
+    told: &[UplinkInfo],
+) -> Result<Vec<HookState>, DatapathError> {
+    let mut entries = BTreeMap::new();
+    for found in uplinks {
+        let (index, entry) = found.map_err(DatapathError::map("read", map::UPLINKS))?;
+        entries.insert(index, entry);
+    }
+    let state = |hook: Hook, told: &UplinkInfo| {
+        let pin = instance.link(&pin_name(hook, told.index));
+        let is_attached = entries.get(&told.index).is_some_and(|entry| {
+            entry.attached == attached::FILTER || PinnedLink::from_pin(pin).is_ok()
+        });
+        HookState { hook: hook.name.to_owned(), target: told.name.clone(), is_attached }
+    };
+    Ok(told.iter().flat_map(|told| UPLINK_HOOKS.map(|hook| state(hook, told))).collect())
+}
+
+fn name_of(index: u32) -> Option<String> {
+    if_indextoname(index).ok()?.into_string().ok()
+}
+
+/// Inode of this process's network namespace; 0 where it cannot be told.
+fn network_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino())
+}
