@@ -86,6 +86,8 @@ pub mod map {
     pub const HANDOVER: &str = "HANDOVER";
     /// Who exchanges datagrams with which port, and who began.
     pub const PEERS: &str = "PEERS";
+    /// Questions of others that pass an uplink.
+    pub const ASKED: &str = "ASKED";
     /// Flows as the uplinks see them.
     pub const FLOWS: &str = "FLOWS";
     /// The devices that are judged at TC, by index.

@@ -11,6 +11,7 @@
 //! gives up where loops nest.
 
 pub mod answer;
+pub mod asked;
 pub mod check;
 pub mod name;
 pub mod pending;

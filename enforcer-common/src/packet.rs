@@ -36,6 +36,9 @@ pub mod protocol {
     pub const SCTP: u8 = 132;
 }
 
+/// Bytes of a header of UDP (RFC 768).
+pub const UDP_HEADER_BYTES: u32 = 8;
+
 /// The bytes of a packet from its network header on.
 pub trait Bytes {
     /// How many there are.

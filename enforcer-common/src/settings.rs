@@ -46,6 +46,8 @@ pub mod flag {
     pub const RESOLVER_PORTS: u32 = 1 << 4;
     /// The policy states which destinations are translated.
     pub const VIRTUAL_STATED: u32 = 1 << 5;
+    /// Devices are judged, where addresses count that were learned for every network namespace.
+    pub const UPLINKS: u32 = 1 << 8;
 }
 
 impl Settings {

@@ -13,7 +13,7 @@ use enforcer_common::{
         stream::{MAX_QUESTIONS, Stream},
     },
     measure,
-    packet::protocol,
+    packet::{UDP_HEADER_BYTES, protocol},
 };
 
 use crate::{handover, measure::is_in_force, seen::Seen, socket::Socket, zero::Zero};
@@ -25,16 +25,15 @@ pub(crate) static PENDING: SkStorage<PendingTable> = SkStorage::new();
 #[btf_map]
 pub(crate) static STREAMS: SkStorage<Stream> = SkStorage::new();
 
-const UDP_HEADER_BYTES: u32 = 8;
 /// Messages in one segment that are looked at; the C library sends two.
 const MAX_MESSAGES: u32 = 2;
 
 /// A message inside a packet.
-struct InPacket<'a> {
-    ctx: &'a SkBuffContext,
-    at: u32,
-    length: u32,
-    zero: &'a Zero,
+pub(crate) struct InPacket<'a> {
+    pub(crate) ctx: &'a SkBuffContext,
+    pub(crate) at: u32,
+    pub(crate) length: u32,
+    pub(crate) zero: &'a Zero,
 }
 
 impl Message for InPacket<'_> {

@@ -15,7 +15,9 @@
 #![no_std]
 #![no_main]
 
+mod answer;
 mod ask;
+mod asked;
 mod count;
 mod evidence;
 mod flow;

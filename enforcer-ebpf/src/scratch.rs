@@ -1,8 +1,8 @@
 //! Memory for one answer, one for each processor.
 //!
-//! Only the ingress program uses it. That runs in softirq context (`sk_filter_trim_cap`,
-//! net/core/filter.c, 6.18), where nothing else runs that could be another answer's walk on the
-//! same processor. Egress programs can be interrupted by each other and must not come here.
+//! Only the ingress programs use it. Those run in softirq context (`sk_filter_trim_cap`,
+//! net/core/filter.c; `sch_handle_ingress`, net/core/dev.c, 6.18), where nothing else runs that
+//! could be another answer's walk on the same processor. Egress programs can be interrupted by each other and must not come here.
 
 use aya_ebpf::{
     btf_maps::PerCpuArray, helpers::generated::bpf_skb_load_bytes, macros::btf_map,
@@ -12,6 +12,7 @@ use enforcer_common::{
     abi::NAME_BYTES,
     dns::{
         MAX_FOUND, MAX_MESSAGE, Message,
+        asked::AskedKey,
         name::{KeyWriter, NameKey},
         question::Question,
         walk::{Found, Walk},
@@ -41,6 +42,8 @@ pub(crate) struct Scratch {
     pub(crate) told: Told,
     pub(crate) message: Bytes,
     pub(crate) arrival: Arrival,
+    /// Of what comes by an uplink: the question that it should answer.
+    pub(crate) asked: AskedKey,
     pub(crate) question: Question,
     /// Records of the answer section, as the header says.
     pub(crate) records: u32,
@@ -68,6 +71,8 @@ pub(crate) struct Scratch {
     pub(crate) special: u32,
     /// 1 once the map was full.
     pub(crate) full: u32,
+    /// 1 once an address was written that no uplink knows.
+    pub(crate) is_news: u32,
     /// No rule.
     pub(crate) no_rules: RuleMask,
     /// Those that an address is written for.

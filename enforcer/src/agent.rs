@@ -136,6 +136,7 @@ impl Agent {
             max_addresses: options.max_addresses,
             hosts: prepared.hosts(),
             without: options.without,
+            judges_uplinks: options.tc != Choice::None,
             tc_mode: options.tc_mode.unwrap_or_else(TcMode::of_kernel),
         };
         let datapath = Datapath::load(&load, BootTime::now())?;

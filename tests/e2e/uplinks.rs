@@ -1,5 +1,8 @@
 //! What leaves by an uplink is judged there, whoever sent it, and counted once.
 
+#[cfg(test)]
+mod names;
+
 use std::{
     net::{SocketAddr, UdpSocket},
     os::fd::AsRawFd as _,

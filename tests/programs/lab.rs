@@ -54,6 +54,7 @@ impl Lab {
             max_addresses: 1_024,
             hosts: 0,
             without: 0,
+            judges_uplinks: false,
             tc_mode: TcMode::of_kernel(),
         };
         let datapath = Datapath::load(&options, BootTime::now()).unwrap();

@@ -16,6 +16,7 @@ fn every_program_loads_and_prints_its_verified_instructions() {
         max_addresses: 1_024,
         hosts: 0,
         without: 0,
+        judges_uplinks: false,
         tc_mode: TcMode::of_kernel(),
     };
 

@@ -7,7 +7,8 @@
 use super::{Message, question::Question};
 
 /// How long an answer is waited for: the C library gives up on a server after five.
-const LIFETIME_MS: u32 = 10_000;
+pub const LIFETIME_NS: u64 = 10_000_000_000;
+const LIFETIME_MS: u32 = (LIFETIME_NS / 1_000_000) as u32;
 
 const SETS: u32 = 8;
 const WAYS: u32 = 16;

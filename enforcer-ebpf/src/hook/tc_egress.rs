@@ -7,12 +7,13 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContext};
 use enforcer_common::{
     decide::{Decision, Match, decide},
-    packet::{Packet, Piece, ethertype},
+    packet::{Packet, Piece, UDP_HEADER_BYTES, ethertype, protocol},
     settings::{Settings, flag},
     verdict::{Implicit, Verdict},
 };
 
 use crate::{
+    asked,
     count::{self, Amount},
     flow,
     frame::{Frame, Link, is_uplink},
@@ -20,7 +21,7 @@ use crate::{
     packet::{nothing, packets},
     seen::Seen,
     socket::Socket,
-    tables::{Maps, settings_in_force},
+    tables::{self, Maps, settings_in_force},
     verdict, wire,
 };
 
@@ -62,6 +63,7 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
         }
         if is_passing {
             note_passing(ctx, settings, &seen);
+            note_question(ctx, settings, &link, &seen);
         }
     }
     verdict::classifier(if is_passing { Verdict::Allow } else { Verdict::Deny })
@@ -155,4 +157,22 @@ fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
     }
     let has_flows = Socket::of_frame(ctx).is_some_and(flow::has_flows);
     wire::note_passing(settings, seen, has_flows);
+}
+
+/// Writes down what is asked of a trusted resolver by somebody whose socket is not here.
+#[inline(never)]
+fn note_question(ctx: &SkBuffContext, settings: &Settings, link: &Link, seen: &Seen) {
+    let seen = seen.as_it_is();
+    let packet = &seen.packet;
+    if packet.protocol != protocol::UDP || packet.piece != Piece::WHOLE {
+        return;
+    }
+    let found = tables::resolver(settings, &packet.destination, packet.destination_port);
+    let Some(resolver) = found.map(|entry| entry.number) else { return };
+    if Socket::of_frame(ctx).is_some_and(flow::has_flows) {
+        return;
+    }
+    let message = packet.transport + UDP_HEADER_BYTES;
+    let length = packet.length.wrapping_sub(message);
+    asked::note(ctx, seen, resolver, link.base + message, length);
 }

@@ -1,12 +1,24 @@
-//! TC ingress of an uplink: who opens flows from outside. Every frame passes.
+//! TC ingress of an uplink: who opens flows from outside, and what is answered to those who have no
+//! socket here. Every frame passes.
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContext};
-use enforcer_common::packet::{Packet, ethertype};
+use enforcer_common::{
+    dns::{Learning, MAX_MESSAGE, MAX_UNFRAGMENTED, asked::AskedKey},
+    flow::FlowKey,
+    measure,
+    packet::{Packet, Piece, UDP_HEADER_BYTES, ethertype, protocol},
+    settings::Settings,
+};
 
 use crate::{
+    answer, asked,
     frame::{Frame, Link},
+    handover::count,
+    measure::is_in_force,
+    scratch::{self, Arrival, Scratch},
     seen::Seen,
-    wire,
+    tables, wire,
+    zero::Zero,
 };
 
 #[inline(always)]
@@ -14,8 +26,14 @@ pub(crate) fn note(ctx: &SkBuffContext) {
     // SAFETY: the helper takes nothing.
     let mut seen = Seen::new(unsafe { bpf_ktime_get_boot_ns() });
     let mut link = Link::UNKNOWN;
-    if parse(ctx, &mut link, &mut seen) {
-        note_flow(ctx, &link, &seen);
+    if !parse(ctx, &mut link, &mut seen) {
+        return;
+    }
+    note_flow(ctx, &link, &seen);
+    let Some(settings) = tables::settings_in_force() else { return };
+    let Some(scratch) = scratch::get() else { return };
+    if load(ctx, &link, &seen, settings, scratch) {
+        count(answer::judge_forwarded(scratch, settings));
     }
 }
 
@@ -38,4 +56,43 @@ fn parse(ctx: &SkBuffContext, link: &mut Link, seen: &mut Seen) -> bool {
 fn note_flow(ctx: &SkBuffContext, link: &Link, seen: &Seen) {
     let seen = seen.as_it_is();
     wire::note_arrived(ctx, link.base, &seen.packet, seen.now_ns);
+}
+
+/// Copies a message of a trusted resolver that somebody waits for who has no socket here, and says
+/// whether there is one.
+#[inline(never)]
+fn load(
+    ctx: &SkBuffContext,
+    link: &Link,
+    seen: &Seen,
+    settings: &Settings,
+    scratch: &mut Scratch,
+) -> bool {
+    let seen = seen.as_it_is();
+    let packet = &seen.packet;
+    if packet.protocol != protocol::UDP || packet.piece != Piece::WHOLE {
+        return false;
+    }
+    let Some(resolver) = tables::resolver(settings, &packet.source, packet.source_port) else {
+        return false;
+    };
+    let message = packet.transport + UDP_HEADER_BYTES;
+    let (at, length) = (link.base + message, packet.length.wrapping_sub(message));
+    let Ok(id) = ctx.load::<u16>(at as usize) else { return false };
+    scratch.asked = AskedKey { flow: FlowKey::of_arrived(packet), id: u32::from(u16::from_be(id)) };
+    if !asked::is_waiting(&scratch.asked) {
+        return false;
+    }
+    let Some(zero) = Zero::find() else { return false };
+    if length == 0 || length > MAX_MESSAGE || !scratch.message.load(ctx, zero, at, length) {
+        count(Learning::OverBound);
+        return false;
+    }
+    // The way of the question and of its answer is the node's own: what it teaches counts
+    // everywhere.
+    scratch.arrival = Arrival::new(seen.now_ns, 0, resolver.number);
+    scratch.arrival.length = length;
+    scratch.arrival.is_fragmentable =
+        u32::from(length > MAX_UNFRAGMENTED) * u32::from(is_in_force(measure::FRAGMENTS));
+    true
 }

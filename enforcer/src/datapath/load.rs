@@ -42,7 +42,9 @@ pub struct LoadOptions {
     /// Measures against poisoning that are left out, for tests
     /// ([`enforcer_common::measure`]).
     pub without: u32,
-    /// How programs are attached to devices.
+    /// Whether devices will be judged.
+    pub judges_uplinks: bool,
+    /// How programs are attached to them.
     pub tc_mode: TcMode,
 }
 
@@ -55,6 +57,7 @@ pub struct Datapath {
     pub(super) instance: Instance,
     cgroup: PathBuf,
     pub(super) tc_mode: TcMode,
+    pub(super) judges_uplinks: bool,
     /// The devices that are judged, by index.
     pub(super) uplinks: BTreeMap<u32, String>,
     /// [`enforcer_common::settings::Settings::host_cookie`].
@@ -105,8 +108,20 @@ impl Datapath {
         let cgroup = options.cgroup.clone();
         let applied = Applied::default();
         let host_cookie = namespace_cookie().unwrap_or(u64::MAX);
-        let (tc_mode, uplinks) = (options.tc_mode, BTreeMap::new());
-        Ok(Self { maps, applied, object, folder, instance, cgroup, tc_mode, uplinks, host_cookie })
+        let LoadOptions { tc_mode, judges_uplinks, .. } = *options;
+        let uplinks = BTreeMap::new();
+        Ok(Self {
+            maps,
+            applied,
+            object,
+            folder,
+            instance,
+            cgroup,
+            tc_mode,
+            judges_uplinks,
+            uplinks,
+            host_cookie,
+        })
     }
 
     /// Attaches every hook, those of `uplinks` as well, then removes what earlier starts left behind: until then both judge,

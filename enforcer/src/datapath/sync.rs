@@ -21,7 +21,7 @@ use enforcer_common::{
     address::Address,
     counter::Hits,
     rule_mask::RuleMask,
-    settings::{ResolverEntry, ResolverKey, Settings},
+    settings::{ResolverEntry, ResolverKey, flag},
 };
 
 use super::{
@@ -290,7 +290,11 @@ impl Datapath {
 
     /// Step 2.
     fn write_idle(&mut self, tables: &Tables, generation: u64) -> Result<(), DatapathError> {
-        let settings = Settings { host_cookie: self.host_cookie, ..tables.settings(generation) };
+        let mut settings = tables.settings(generation);
+        settings.host_cookie = self.host_cookie;
+        if self.judges_uplinks {
+            settings.flags |= flag::UPLINKS;
+        }
         let first_class = settings.bank * MAX_PORT_CLASSES;
         for (index, mask) in (first_class..).zip(&tables.ports.classes) {
             self.maps
