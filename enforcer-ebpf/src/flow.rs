@@ -184,6 +184,10 @@ pub(crate) fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen
     let Seen { packet, decision, now_ns, .. } = seen;
     let Some(socket) = Socket::of_packet(ctx) else { return };
     socket.set_pass(packet, decision.by, settings.generation);
+    if seen.is_reply == 1 && !has_flows(socket) {
+        wire::keep(packet, *now_ns);
+        return;
+    }
     if socket.is_stream() && packet.protocol == protocol::TCP {
         let Some(slot) = decision.by.slot() else { return };
         let by = u32::from(slot) + 1;

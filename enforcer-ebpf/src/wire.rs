@@ -199,6 +199,12 @@ pub(crate) fn note_passing(settings: &Settings, seen: &Seen, has_socket: bool) {
     let _: Result<(), i32> = FLOWS.insert(&key, &entry, 0);
 }
 
+/// Lets the flow of a packet that leaves go on.
+#[inline(always)]
+pub(crate) fn keep(packet: &Packet, now_ns: u64) {
+    let _: bool = refresh(&FlowKey::of_leaving(packet), now_ns, true);
+}
+
 /// The slot, plus one, of the rule that lets a packet pass; 0: it is none.
 #[inline(always)]
 fn slot_of(decision: &Decision) -> u32 {

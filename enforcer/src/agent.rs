@@ -9,6 +9,7 @@
 //! on judging by the maps as they are. So nothing here may leave the maps in a state that is not
 //! fit to stay, and nothing here is on the way of a packet.
 
+mod connections;
 mod enforcement;
 mod handover;
 mod policy_file;

@@ -23,6 +23,7 @@ pub mod preflight;
 mod probe;
 mod read;
 pub mod reading;
+mod seed;
 mod sync;
 mod unload;
 mod uplinks;

@@ -21,6 +21,8 @@ mod lifecycle;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod race;

@@ -66,7 +66,7 @@ impl Lab {
         let (policy, tables, slots) = compiled(rules, Slots::default());
         let mut lab = Self { rig, datapath, policy, tables, slots, ifindex };
         lab.put_in_force();
-        lab.datapath.attach(&[]).unwrap();
+        lab.datapath.attach(&[], Vec::new).unwrap();
         lab
     }
 

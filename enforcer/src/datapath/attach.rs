@@ -71,6 +71,11 @@ pub(super) const WRITER: Hook =
     Hook::skb("write_address", "write_address", CgroupSkbAttachType::Egress);
 
 impl Hook {
+    /// Whether packets are dropped from its attachment on.
+    pub(super) const fn is_enforcing(&self) -> bool {
+        matches!(self.kind, Kind::Skb(CgroupSkbAttachType::Egress))
+    }
+
     /// Has the kernel verify the program, and pins it.
     pub(super) fn load(&self, object: &mut Ebpf, instance: &Instance) -> Result<(), DatapathError> {
         let refused = |source| DatapathError::Program {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -125,14 +126,20 @@ impl Datapath {
     }
 
     /// Attaches every hook, those of `uplinks` as well, then removes what earlier starts left behind: until then both judge,
-    /// and a packet must pass both.
+    /// and a packet must pass both. `accepted` tells the connections, this side first, that were
+    /// opened to this node before.
     ///
     /// # Errors
     ///
     /// What the kernel refused; nothing of this start is then left attached, and an earlier
     /// start's hooks go on.
-    pub fn attach(&mut self, uplinks: &[Uplink]) -> Result<UplinkChange, DatapathError> {
-        let change = self.attach_all(uplinks).inspect_err(|_| clean_up(&self.instance))?;
+    pub fn attach(
+        &mut self,
+        uplinks: &[Uplink],
+        accepted: impl FnOnce() -> Vec<(SocketAddr, SocketAddr)>,
+    ) -> Result<UplinkChange, DatapathError> {
+        let change =
+            self.attach_all(uplinks, accepted).inspect_err(|_| clean_up(&self.instance))?;
         self.folder.set_current(&self.instance)?;
         for instance in self.folder.instances()? {
             if instance != self.instance {
@@ -142,8 +149,19 @@ impl Datapath {
         Ok(change)
     }
 
-    fn attach_all(&mut self, uplinks: &[Uplink]) -> Result<UplinkChange, DatapathError> {
+    fn attach_all(
+        &mut self,
+        uplinks: &[Uplink],
+        accepted: impl FnOnce() -> Vec<(SocketAddr, SocketAddr)>,
+    ) -> Result<UplinkChange, DatapathError> {
+        let mut accepted = Some(accepted);
         for hook in HOOKS {
+            if hook.is_enforcing()
+                && let Some(accepted) = accepted.take()
+            {
+                // Whoever connects from here on is seen by ingress; who has before is in the table.
+                self.seed(&accepted())?;
+            }
             hook.attach(&mut self.object, &self.cgroup, &self.instance)?;
         }
         // After the cgroup's: what those let pass is known at a device by their notes.

@@ -14,6 +14,7 @@ use enforcer_common::{
         check::LabelCheck,
         name::{NameEntry, NameKey},
     },
+    flow::{FlowEntry, FlowKey},
     learned::{AddressEntry, AddressKey},
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings},
@@ -51,6 +52,7 @@ pub(super) struct Maps {
     pub(super) workloads: HashMap<MapData, u64, RuleMask>,
     pub(super) resolvers: HashMap<MapData, ResolverKey, ResolverEntry>,
     pub(super) uplinks: HashMap<MapData, u32, Uplink>,
+    pub(super) flows: HashMap<MapData, FlowKey, FlowEntry>,
     pub(super) name_text: HashMap<MapData, u64, NameKey>,
     pub(super) document: Array<MapData, DocumentValue>,
     pub(super) heartbeat: Array<MapData, u64>,
@@ -81,6 +83,7 @@ impl Maps {
             workloads: at(map::WORKLOADS).hash()?,
             resolvers: at(map::RESOLVERS).hash()?,
             uplinks: at(map::UPLINKS).hash()?,
+            flows: at(map::FLOWS).least_recently_used()?,
             name_text: at(map::NAME_TEXT).hash()?,
             document: at(map::DOCUMENT).array()?,
             heartbeat: at(map::HEARTBEAT).array()?,
@@ -120,6 +123,11 @@ impl Opener<'_> {
 
     pub(super) fn hash<K: Pod, V: Pod>(&self) -> Result<HashMap<MapData, K, V>, DatapathError> {
         HashMap::try_from(Map::HashMap(self.data()?)).map_err(DatapathError::map("open", self.name))
+    }
+
+    fn least_recently_used<K: Pod, V: Pod>(&self) -> Result<HashMap<MapData, K, V>, DatapathError> {
+        HashMap::try_from(Map::LruHashMap(self.data()?))
+            .map_err(DatapathError::map("open", self.name))
     }
 
     pub(super) fn ring(&self) -> Result<RingBuf<MapData>, DatapathError> {
