@@ -20,6 +20,14 @@ const SERVICE_VLAN: u32 = 0x88a8;
 const OLD_SERVICE_VLAN: u32 = 0x9100;
 const MAX_TAGS: u32 = 2;
 const TAG_BYTES: u32 = 4;
+/// PPP over Ethernet (RFC 2516): what is in a session is judged, the rest keeps up the line.
+const PPP_DISCOVERY: u32 = 0x8863;
+const PPP_SESSION: u32 = 0x8864;
+const PPP_HEADER_BYTES: u32 = 8;
+const PPP_IPV4: u32 = 0x0021;
+const PPP_IPV6: u32 = 0x0057;
+/// Port authentication (IEEE 802.1X), which a wireless station sends to its access point.
+const PORT_AUTHENTICATION: u32 = 0x888e;
 /// No network header begins behind it.
 const MAX_BASE: u32 = 0x1f;
 
@@ -65,12 +73,15 @@ impl Link {
         })
     }
 
-    /// Whether it goes to the neighbour at the end of the cable: no bridge forwards frames to
-    /// 01:80:c2:00:00:00 to 0f (IEEE 802.1D, table 7-10).
+    /// Whether it is for the neighbour at the end of the cable: by its type, or since no bridge
+    /// forwards frames to 01:80:c2:00:00:00 to 0f (IEEE 802.1D, table 7-10). Of what is no IP.
     #[inline(always)]
     pub(crate) fn is_link_control(self, ctx: &SkBuffContext) -> bool {
         if self.is_ethernet == 0 {
             return false;
+        }
+        if matches!(self.ethertype, PPP_DISCOVERY | PPP_SESSION | PORT_AUTHENTICATION) {
+            return true;
         }
         match ctx.load::<[u8; 6]>(0) {
             Ok([0x01, 0x80, 0xc2, 0, 0, last]) => last & 0xf0 == 0,
@@ -89,6 +100,13 @@ fn behind_ethernet(ctx: &SkBuffContext) -> (u32, u32) {
         }
         at += TAG_BYTES;
         ethertype = half(ctx, at);
+    }
+    if ethertype == PPP_SESSION {
+        match half(ctx, at + PPP_HEADER_BYTES) {
+            PPP_IPV4 => return (at + 2 + PPP_HEADER_BYTES, u32::from(ethertype::IPV4)),
+            PPP_IPV6 => return (at + 2 + PPP_HEADER_BYTES, u32::from(ethertype::IPV6)),
+            _ => {}
+        }
     }
     (at + 2, ethertype)
 }
