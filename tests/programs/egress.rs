@@ -1,28 +1,28 @@
 //! `egress_skb`: verdict, reason, rule and counts for crafted packets.
 
 use enforcer_common::verdict::Reason;
-use enforcer_tests::{Packet, packet::extension, require_privilege};
+use enforcer_tests::{Packet, require_privilege};
 
 use crate::lab::{Judged, Lab};
 
-const RULES: &str = "
+pub(crate) const RULES: &str = "
   rules:
     - {name: no, action: deny, to: [{cidr: 198.51.100.66}, {cidr: '2001:db8::66'}]}
     - {name: web, to: [{cidr: 198.51.100.0/24, except: [198.51.100.8/29]}, {cidr: '2001:db8::/64'}], ports: [tcp/443]}
     - {name: name, to: [{fqdn: a.test}], ports: [udp/123]}
 ";
 
-fn v4(to: &str) -> Packet {
+pub(crate) fn v4(to: &str) -> Packet {
     Packet::ipv4().to(to)
 }
 
-fn v6(to: &str) -> Packet {
+pub(crate) fn v6(to: &str) -> Packet {
     Packet::ipv6().to(to)
 }
 
 /// Checks verdict, reason and rule, and that exactly one packet was counted.
 #[track_caller]
-fn check(judged: &Judged, label: &str, expected: Result<&str, Reason>) {
+pub(crate) fn check(judged: &Judged, label: &str, expected: Result<&str, Reason>) {
     match expected {
         Ok(rule) => {
             assert!(judged.passed, "{label}: {judged:?}");
@@ -68,110 +68,6 @@ fn judges_by_destination_protocol_and_port() {
     for (label, packet, expected) in cases {
         check(&lab.judge(&packet), label, expected);
     }
-}
-
-#[test]
-fn drops_what_it_cannot_understand_with_a_reason_each() {
-    require_privilege!();
-    let lab = Lab::new(RULES);
-    let host = "198.51.100.1";
-    let cases = [
-        ("ihl of four", v4(host).header_words(4).tcp(443), Err(Reason::MalformedHeader)),
-        ("version five", v4(host).version(5).tcp(443), Err(Reason::MalformedHeader)),
-        ("total below header", v4(host).total_length(19).tcp(443), Err(Reason::MalformedHeader)),
-        ("cut tcp header", v4(host).tcp(443).cut(39), Err(Reason::ShortPacket)),
-        ("whole tcp header", v4(host).tcp(443).cut(40), Ok("web")),
-        (
-            "strict source route",
-            v4(host).options(&[137, 7, 4, 9, 9, 9, 9, 0]).tcp(443),
-            Err(Reason::SourceRoute),
-        ),
-        (
-            "source route behind no-ops",
-            v4(host).options(&[1, 1, 1, 131, 7, 4, 9, 9, 9, 9, 0, 0]).tcp(443),
-            Err(Reason::SourceRoute),
-        ),
-        (
-            "option of length one",
-            v4(host).options(&[7, 1, 0, 0]).tcp(443),
-            Err(Reason::MalformedHeader),
-        ),
-        ("record route", v4(host).options(&[7, 7, 4, 0, 0, 0, 0, 0]).tcp(443), Ok("web")),
-        (
-            "tiny first fragment",
-            v4(host).fragment(1, 0, true).tcp(443).cut(28),
-            Err(Reason::TinyFragment),
-        ),
-        (
-            "overlapping fragment",
-            v4(host).fragment(1, 8, false).tcp(443),
-            Err(Reason::OverlappingFragment),
-        ),
-        ("orphan fragment", v4(host).fragment(2, 64, false).tcp(443), Err(Reason::OrphanFragment)),
-        (
-            "v6 hop-by-hop",
-            v6("2001:db8::1").extension(extension::HOP_BY_HOP, &[1, 4, 0, 0, 0, 0]).tcp(443),
-            Ok("web"),
-        ),
-        (
-            "v6 mobility",
-            v6("2001:db8::1").extension(extension::MOBILITY, &[0; 6]).tcp(443),
-            Err(Reason::ExtensionHeader),
-        ),
-        (
-            "v6 routing, at its end",
-            v6("2001:db8::1").extension(extension::ROUTING, &[0, 0, 0, 0, 0, 0]).tcp(443),
-            Ok("web"),
-        ),
-        (
-            "v6 routing, to go on",
-            v6("2001:db8::1").extension(extension::ROUTING, &[0, 1, 0, 0, 0, 0]).tcp(443),
-            Err(Reason::SourceRoute),
-        ),
-        ("v6 to a mapped address", v6("::ffff:198.51.100.1").tcp(443), Err(Reason::MappedAddress)),
-        ("v6 to a compatible address", v6("::198.51.100.1").tcp(443), Err(Reason::MappedAddress)),
-    ];
-
-    for (label, packet, expected) in cases {
-        check(&lab.judge(&packet), label, expected);
-    }
-}
-
-#[test]
-fn walks_as_many_extension_headers_as_it_says_and_no_more() {
-    require_privilege!();
-    let lab = Lab::new(RULES);
-    let with = |count: usize| {
-        (0..count)
-            .fold(v6("2001:db8::1"), |packet, _| {
-                packet.extension(extension::DESTINATION_OPTIONS, &[1, 4, 0, 0, 0, 0])
-            })
-            .tcp(443)
-    };
-
-    check(&lab.judge(&with(8)), "eight", Ok("web"));
-    check(&lab.judge(&with(9)), "nine", Err(Reason::ExtensionHeader));
-}
-
-#[test]
-fn later_fragments_follow_their_first() {
-    require_privilege!();
-    let mut lab = Lab::new(RULES);
-    let first = |id| v4("198.51.100.1").fragment(id, 0, true).tcp(443).payload(&[0; 12]);
-    let later = |id| v4("198.51.100.1").fragment(id, 32, false).tcp(443);
-
-    check(&lab.judge(&first(7)), "first", Ok("web"));
-    check(&lab.judge(&later(7)), "its later one", Ok("web"));
-    check(&lab.judge(&later(8)), "of another datagram", Err(Reason::OrphanFragment));
-    check(
-        &lab.judge(&v4("198.51.100.1").fragment(9, 0, true).tcp(22).payload(&[0; 12])),
-        "refused first",
-        Err(Reason::NoRule),
-    );
-    check(&lab.judge(&later(9)), "later of a refused first", Err(Reason::OrphanFragment));
-
-    lab.reload(RULES);
-    check(&lab.judge(&later(7)), "under the next generation", Err(Reason::OrphanFragment));
 }
 
 #[test]

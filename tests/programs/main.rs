@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod load;
