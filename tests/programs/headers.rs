@@ -34,6 +34,26 @@ fn drops_what_it_cannot_understand_with_a_reason_each() {
             v4(host).options(&[7, 1, 0, 0]).tcp(443),
             Err(Reason::MalformedHeader),
         ),
+        (
+            "option beyond the header",
+            v4(host).options(&[7, 5, 4, 0]).tcp(443),
+            Err(Reason::MalformedHeader),
+        ),
+        (
+            "option without a length",
+            v4(host).options(&[1, 1, 1, 7]).tcp(443),
+            Err(Reason::MalformedHeader),
+        ),
+        (
+            "option to the end of the header",
+            v4(host).options(&[1, 148, 3, 0, 7, 4, 4, 0]).tcp(443),
+            Ok("web"),
+        ),
+        (
+            "header cut behind the end of its options",
+            v4(host).options(&[0; 8]).fragment(1, 64, false).tcp(443).cut(24),
+            Err(Reason::ShortPacket),
+        ),
         ("record route", v4(host).options(&[7, 7, 4, 0, 0, 0, 0, 0]).tcp(443), Ok("web")),
         (
             "tiny first fragment",

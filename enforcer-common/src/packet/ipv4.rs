@@ -31,6 +31,9 @@ pub(super) fn parse(bytes: &impl Bytes) -> Result<Network, Reason> {
     if total != 0 && total < header_bytes {
         return Err(Reason::MalformedHeader);
     }
+    if bytes.length() < header_bytes {
+        return Err(Reason::ShortPacket);
+    }
     if header_bytes > HEADER_BYTES {
         refuse_source_route(bytes, header_bytes)?;
     }
@@ -69,13 +72,15 @@ fn refuse_source_route(bytes: &impl Bytes, header_bytes: u32) -> Result<(), Reas
                 return Err(Reason::SourceRoute);
             }
             _ => {
+                // The header is whole: where there is no byte, its last one has no length.
                 let Some(length) = bytes.byte(position + 1) else {
-                    return Err(Reason::ShortPacket);
+                    return Err(Reason::MalformedHeader);
                 };
-                if length < 2 {
+                let end = position + u32::from(length);
+                if length < 2 || end > header_bytes {
                     return Err(Reason::MalformedHeader);
                 }
-                position += u32::from(length);
+                position = end;
             }
         }
     }
