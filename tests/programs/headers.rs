@@ -100,15 +100,16 @@ fn walks_as_many_extension_headers_as_it_says_and_no_more() {
     require_privilege!();
     let lab = Lab::new(RULES);
     let with = |count: usize| {
-        (0..count)
-            .fold(v6("2001:db8::1"), |packet, _| {
-                packet.extension(extension::DESTINATION_OPTIONS, &[1, 4, 0, 0, 0, 0])
-            })
-            .tcp(443)
+        (0..count).fold(v6("2001:db8::1"), |packet, _| {
+            packet.extension(extension::DESTINATION_OPTIONS, &[1, 4, 0, 0, 0, 0])
+        })
     };
+    let nothing = extension::NO_NEXT_HEADER;
 
-    check(&lab.judge(&with(8)), "eight", Ok("web"));
-    check(&lab.judge(&with(9)), "nine", Err(Reason::ExtensionHeader));
+    check(&lab.judge(&with(8).tcp(443)), "eight", Ok("web"));
+    check(&lab.judge(&with(9).tcp(443)), "nine", Err(Reason::ExtensionHeader));
+    check(&lab.judge(&with(8).protocol(nothing)), "eight and nothing", Err(Reason::NoRule));
+    check(&lab.judge(&with(9).protocol(nothing)), "nine and nothing", Err(Reason::ExtensionHeader));
 }
 
 #[test]

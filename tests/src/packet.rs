@@ -33,6 +33,8 @@ pub mod extension {
     pub const ROUTING: u8 = 43;
     /// Authentication (RFC 4302).
     pub const AUTHENTICATION: u8 = 51;
+    /// That nothing follows (RFC 8200, 4.7).
+    pub const NO_NEXT_HEADER: u8 = 59;
     /// Destination options (RFC 8200, 4.6).
     pub const DESTINATION_OPTIONS: u8 = 60;
     /// Mobility (RFC 6275).

@@ -13,7 +13,6 @@ const HOP_BY_HOP: u32 = 0;
 const ROUTING: u32 = 43;
 const FRAGMENT: u32 = 44;
 const AUTHENTICATION: u32 = 51;
-const NO_NEXT_HEADER: u32 = 59;
 const DESTINATION_OPTIONS: u32 = 60;
 const MOBILITY: u32 = 135;
 const HOST_IDENTITY: u32 = 139;
@@ -109,8 +108,8 @@ fn walk_extensions(bytes: &impl Bytes, protocol: u32) -> Result<Walk, Reason> {
         }
     }
     match walk.protocol {
-        FRAGMENT | HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING | AUTHENTICATION | NO_NEXT_HEADER
-        | MOBILITY | HOST_IDENTITY | SHIM6 => Err(Reason::ExtensionHeader),
+        FRAGMENT | HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING | AUTHENTICATION | MOBILITY
+        | HOST_IDENTITY | SHIM6 => Err(Reason::ExtensionHeader),
         _ => Ok(walk),
     }
 }
