@@ -56,7 +56,7 @@ numbered! {
         MalformedHeader = 5, "malformed-header";
         /// Neither IPv4 nor IPv6.
         NotIp = 6, "not-ip";
-        /// An IPv6 extension header that is unknown, too long or one too many.
+        /// An IPv6 extension header that is unknown, too long, one too many or inside a fragment.
         ExtensionHeader = 7, "extension-header";
         /// Source routing: the address on the packet is not where it goes.
         SourceRoute = 8, "source-route";

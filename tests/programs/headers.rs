@@ -132,3 +132,48 @@ fn later_fragments_follow_their_first() {
     lab.reload(RULES);
     check(&lab.judge(&later(7)), "under the next generation", Err(Reason::OrphanFragment));
 }
+
+/// The offset of a later fragment counts from the first byte behind the fragment header, and so
+/// would reach the ports behind an extension header that is there.
+#[test]
+fn no_extension_header_is_in_the_pieces_of_a_datagram() {
+    require_privilege!();
+    let lab = Lab::new(RULES);
+    let to = || v6("2001:db8::1");
+    let fragment = |id, has_more| [0, has_more, 0, 0, 0, id];
+    let options = [[1, 20].as_slice(), &[0; 20]].concat();
+    let cases = [
+        (
+            "in front of it",
+            to().extension(extension::DESTINATION_OPTIONS, &options)
+                .extension(extension::FRAGMENT, &fragment(1, 1)),
+            Ok("web"),
+        ),
+        (
+            "behind it",
+            to().extension(extension::FRAGMENT, &fragment(2, 1))
+                .extension(extension::DESTINATION_OPTIONS, &options),
+            Err(Reason::ExtensionHeader),
+        ),
+        (
+            "another fragment header behind it",
+            to().extension(extension::FRAGMENT, &fragment(3, 1))
+                .extension(extension::FRAGMENT, &fragment(3, 0)),
+            Err(Reason::ExtensionHeader),
+        ),
+        (
+            "behind it in a whole datagram",
+            to().extension(extension::FRAGMENT, &fragment(4, 0))
+                .extension(extension::DESTINATION_OPTIONS, &options),
+            Ok("web"),
+        ),
+    ];
+
+    for (label, packet, expected) in cases {
+        check(&lab.judge(&packet.tcp(443).payload(&[0; 16])), label, expected);
+    }
+    // Behind any TCP header, and over the ports of the second datagram.
+    let later = |id| to().fragment(id, 24, false).tcp(443).payload(&[0; 8]);
+    check(&lab.judge(&later(1)), "its later one", Ok("web"));
+    check(&lab.judge(&later(2)), "later of a refused first", Err(Reason::OrphanFragment));
+}

@@ -39,7 +39,8 @@ pub mod extension {
     pub const DESTINATION_OPTIONS: u8 = 60;
     /// Mobility (RFC 6275).
     pub const MOBILITY: u8 = 135;
-    pub(crate) const FRAGMENT: u8 = 44;
+    /// Fragment (RFC 8200, 4.5).
+    pub const FRAGMENT: u8 = 44;
 }
 
 /// A packet in the making.

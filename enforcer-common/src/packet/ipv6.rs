@@ -74,6 +74,11 @@ fn walk_extensions(bytes: &impl Bytes, protocol: u32) -> Result<Walk, Reason> {
             MOBILITY | HOST_IDENTITY | SHIM6 => return Err(Reason::ExtensionHeader),
             _ => return Ok(walk),
         }
+        // Offsets of later fragments count from the end of the fragment header: one that is behind
+        // every transport header would still be over the ports behind further extension headers.
+        if walk.piece == Piece::FIRST {
+            return Err(Reason::ExtensionHeader);
+        }
         // No extension header is shorter than eight bytes.
         let Some([first, id]) = bytes.words::<2>(walk.offset) else {
             return Err(Reason::ShortPacket);
@@ -87,13 +92,9 @@ fn walk_extensions(bytes: &impl Bytes, protocol: u32) -> Result<Walk, Reason> {
             walk.offset += 8;
             walk.id = id;
             walk.fragment_offset = (first & 0xffff) >> 3;
-            let piece = Piece::of(walk.fragment_offset, first & MORE_FRAGMENTS != 0);
-            if piece == Piece::LATER {
-                walk.piece = piece;
+            walk.piece = Piece::of(walk.fragment_offset, first & MORE_FRAGMENTS != 0);
+            if walk.piece == Piece::LATER {
                 return Ok(walk);
-            }
-            if piece == Piece::FIRST {
-                walk.piece = piece;
             }
             continue;
         }
