@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use aya::programs::{CgroupSkb, CgroupSkbAttachType, TestRun as _, TestRunOptions};
 use enforcer::{
     datapath::{
-        self, BootTime, Datapath, Document, LoadOptions, Reading, TcMode,
+        self, BootTime, Datapath, Document, Reading,
         document::{AgentInfo, PolicyInfo, ResolutionInfo, RuleInfo},
         learned::Answer,
     },
@@ -48,15 +48,7 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn new(rules: &str) -> Self {
         let rig = Rig::make().unwrap();
-        let options = LoadOptions {
-            bpffs: rig.pins(),
-            cgroup: rig.workload.path().to_owned(),
-            max_addresses: 1_024,
-            hosts: 0,
-            without: 0,
-            judges_uplinks: false,
-            tc_mode: TcMode::of_kernel(),
-        };
+        let options = rig.load_options();
         let datapath = Datapath::load(&options, BootTime::now()).unwrap();
         let shown = rig
             .client

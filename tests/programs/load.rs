@@ -1,6 +1,6 @@
 //! Every program passes the verifier, and what that cost is printed.
 
-use enforcer::datapath::{BootTime, Datapath, LoadOptions, TcMode};
+use enforcer::datapath::{BootTime, Datapath};
 use enforcer_tests::{Rig, require_privilege};
 
 /// What a program may need: growth is to be seen long before the verifier gives up at a million.
@@ -10,15 +10,7 @@ const MOST_INSTRUCTIONS: u32 = 450_000;
 fn every_program_loads_and_prints_its_verified_instructions() {
     require_privilege!();
     let rig = Rig::make().unwrap();
-    let options = LoadOptions {
-        bpffs: rig.pins(),
-        cgroup: rig.workload.path().to_owned(),
-        max_addresses: 1_024,
-        hosts: 0,
-        without: 0,
-        judges_uplinks: false,
-        tc_mode: TcMode::of_kernel(),
-    };
+    let options = rig.load_options();
 
     let datapath = Datapath::load(&options, BootTime::now()).unwrap();
 

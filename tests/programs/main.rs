@@ -8,3 +8,5 @@ mod headers;
 mod lab;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod malformed;

@@ -26,6 +26,7 @@ mod dns;
 pub mod insider;
 pub mod lease;
 pub mod link;
+pub mod malformed;
 pub mod nameserver;
 pub mod netns;
 pub mod packet;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use enforcer::datapath::{LoadOptions, TcMode};
 
 use crate::{
     agent::{Agent, Launch},
@@ -213,6 +214,19 @@ impl Rig {
             enforced: self.workload.path(),
             bpffs: self.pins(),
             scratch: &self.scratch,
+        }
+    }
+
+    /// How a datapath on the workload is loaded without an agent: for few addresses, and no devices.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            bpffs: self.pins(),
+            cgroup: self.workload.path().to_owned(),
+            max_addresses: 1_024,
+            hosts: 0,
+            without: 0,
+            judges_uplinks: false,
+            tc_mode: TcMode::of_kernel(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The long runs of `cargo xtask test race` and `cargo xtask test spoof`.
+//! The long runs of `cargo xtask test race`, `spoof` and `malformed`.
 
 use std::{
     io::{self, Write as _},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Parser;
-use enforcer_tests::{privilege, race::Race, spoof::Spoof};
+use enforcer_tests::{malformed::Malformed, privilege, race::Race, spoof::Spoof};
 
 /// Runs that are too long for every day.
 #[derive(Debug, Parser)]
@@ -16,6 +16,8 @@ enum Arguments {
     Race(Race),
     /// Forged answers
     Spoof(Spoof),
+    /// Malformed packets
+    Malformed(Malformed),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Spoof(spoof) => {
             let outcome = spoof.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Malformed(malformed) => {
+            let outcome = malformed.run()?;
             (outcome.to_string(), outcome.faults())
         }
     };

@@ -7,7 +7,8 @@ use crate::{program::Arguments, step, tally::Tally};
 /// The help of what is passed on.
 const PASSED_ON: &str = "Handed on as they are; `cargo xtask test race -- --help` lists them";
 
-/// What can be run at length. Each counts as one test; a short form of it is in the tier `e2e`.
+/// What can be run at length. Each counts as one test; a short form of it is in the tier `e2e`,
+/// of `malformed` in the tier `program`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Run {
     /// Asks for 100,000 fresh names and connects in the system call after each answer.
@@ -19,6 +20,9 @@ pub(crate) enum Run {
     /// Sends a million forged answers, none of which may teach an address.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Spoof(Arguments),
+    /// Judges a million malformed packets, each as a plain reading of its headers does.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Malformed(Arguments),
 }
 
 impl Run {
@@ -27,6 +31,7 @@ impl Run {
         let (name, arguments) = match self {
             Self::Race(arguments) => ("race", arguments),
             Self::Spoof(arguments) => ("spoof", arguments),
+            Self::Malformed(arguments) => ("malformed", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
