@@ -46,6 +46,10 @@ pub mod flag {
     pub const RESOLVER_PORTS: u32 = 1 << 4;
     /// The policy states which destinations are translated.
     pub const VIRTUAL_STATED: u32 = 1 << 5;
+    /// Packet sockets may send past every hook.
+    pub const ALLOW_QDISC_BYPASS: u32 = 1 << 6;
+    /// Sockets of `AF_XDP` may be set up.
+    pub const ALLOW_AF_XDP: u32 = 1 << 7;
     /// Devices are judged, where addresses count that were learned for every network namespace.
     pub const UPLINKS: u32 = 1 << 8;
 }

@@ -72,6 +72,10 @@ numbered! {
         NotReady = 13, "not-ready";
         /// A packet in the name of a trusted resolver that is not from its socket.
         ForgedResolver = 14, "forged-resolver";
+        /// A packet socket that asks to send past every hook (`PACKET_QDISC_BYPASS`).
+        QdiscBypass = 15, "qdisc-bypass";
+        /// A socket that is set up to send past every hook (`AF_XDP`).
+        AfXdp = 16, "af-xdp";
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod connect;
 pub(crate) mod egress;
 pub(crate) mod ingress;
 pub(crate) mod sendmsg;
+pub(crate) mod setsockopt;
 pub(crate) mod tc_egress;
 pub(crate) mod tc_ingress;
 pub(crate) mod write;

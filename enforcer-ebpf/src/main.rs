@@ -10,6 +10,7 @@
 //! | `connect4`, `connect6` | cgroup, `BPF_CGROUP_INET4_CONNECT`, `..INET6..` | 5.10 |
 //! | `sendmsg4`, `sendmsg6` | cgroup, `BPF_CGROUP_UDP4_SENDMSG`, `..UDP6..` | 5.10 |
 //! | `sock_create` | cgroup, `BPF_CGROUP_INET_SOCK_CREATE` | 5.10 |
+//! | `setsockopt` | cgroup, `BPF_CGROUP_SETSOCKOPT` | 5.10 |
 //! | `tc_egress`, `tc_ingress` | uplinks, tcx or `clsact` | 5.10 |
 //! | `write_address` | none: run by the agent | 5.10 |
 #![no_std]
@@ -38,8 +39,8 @@ mod wire;
 mod zero;
 
 use aya_ebpf::{
-    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, classifier},
-    programs::{SkBuffContext, SockAddrContext, SockContext, TcContext},
+    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, cgroup_sockopt, classifier},
+    programs::{SkBuffContext, SockAddrContext, SockContext, SockoptContext, TcContext},
 };
 use enforcer_common::verdict::Verdict;
 
@@ -115,6 +116,16 @@ fn sendmsg6(ctx: SockAddrContext) -> i32 {
 fn sock_create(ctx: SockContext) -> i32 {
     socket::note_created(&ctx);
     verdict::sock(Verdict::Allow)
+}
+
+/// Refuses the options by which a socket would send past every other program here.
+///
+/// # Minimum kernel version
+///
+/// 5.8 (`bpf_ktime_get_boot_ns`); 5.10 is the oldest that is tested.
+#[cgroup_sockopt(setsockopt)]
+fn setsockopt(ctx: SockoptContext) -> i32 {
+    hook::setsockopt::judge(&ctx)
 }
 
 /// Judges each frame that leaves by an uplink and is not one that a socket hook has let pass.

@@ -32,6 +32,16 @@ pub(crate) const fn sock(verdict: Verdict) -> i32 {
     }
 }
 
+/// `cgroup_sockopt`: 1 goes on, 0 gives the caller EPERM
+/// (kernel/bpf/cgroup.c, `__cgroup_bpf_run_filter_setsockopt`).
+#[inline(always)]
+pub(crate) const fn sockopt(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Allow => 1,
+        Verdict::Deny => 0,
+    }
+}
+
 /// `sched_cls`, by link or by filter: -1 leaves the packet to whoever comes next, 2 drops it
 /// (`tcx_action_base` and `TC_ACT_*`, include/uapi/linux/{bpf,pkt_cls}.h, 6.18).
 #[inline(always)]

@@ -15,6 +15,7 @@ pub mod attach;
 pub mod document;
 pub mod handover;
 pub mod learned;
+mod link;
 mod load;
 mod maps;
 mod names;

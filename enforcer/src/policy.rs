@@ -57,8 +57,19 @@ pub struct Policy {
     /// `None`: not stated, so `connect` refuses nothing that was not seen refused at egress.
     /// `Some(empty)`: stated that nothing is translated, so `connect` refuses at once.
     pub virtual_ranges: Option<Vec<IpNet>>,
+    /// What may send past every hook.
+    pub bypass: Bypass,
     /// The rules, first match first; the file's own, then each preset's.
     pub rules: Vec<Rule>,
+}
+
+/// Ways to send that no hook sees packets of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bypass {
+    /// Sockets of `AF_XDP` may be set up.
+    pub af_xdp: bool,
+    /// Packet sockets may be told to bypass queueing (`PACKET_QDISC_BYPASS`).
+    pub qdisc_bypass: bool,
 }
 
 /// What happens to a packet that no rule allows.

@@ -8,7 +8,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpStream, UdpSocket},
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Mutex, PoisonError},
@@ -17,6 +17,8 @@ use std::{
 
 use anyhow::Context as _;
 use nix::{
+    errno::Errno,
+    libc,
     sched::{CloneFlags, unshare},
     sys::socket::{
         AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, socket,
@@ -54,15 +56,18 @@ pub enum Kind {
     Raw4,
     /// Packets of a device, without their link header; it receives none.
     Packet,
+    /// Packets past the kernel's stack (`AF_XDP`).
+    Xdp,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("udp4", Self::Udp4),
         ("udp6", Self::Udp6),
         ("tcp4", Self::Tcp4),
         ("raw4", Self::Raw4),
         ("packet", Self::Packet),
+        ("xdp", Self::Xdp),
     ];
 
     fn word(self) -> &'static str {
@@ -70,15 +75,27 @@ impl Kind {
     }
 
     fn make(self) -> nix::Result<OwnedFd> {
+        if self == Self::Xdp {
+            return xdp_socket();
+        }
         let (family, kind, protocol) = match self {
             Self::Udp4 => (AddressFamily::Inet, SockType::Datagram, None),
             Self::Udp6 => (AddressFamily::Inet6, SockType::Datagram, None),
             Self::Tcp4 => (AddressFamily::Inet, SockType::Stream, None),
             Self::Raw4 => (AddressFamily::Inet, SockType::Raw, Some(SockProtocol::Raw)),
-            Self::Packet => (AddressFamily::Packet, SockType::Datagram, None),
+            Self::Packet | Self::Xdp => (AddressFamily::Packet, SockType::Datagram, None),
         };
         socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol)
     }
+}
+
+/// The family is none that `nix` knows.
+fn xdp_socket() -> nix::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let number = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+    let number = Errno::result(number)?;
+    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 impl Insider {

@@ -1,17 +1,17 @@
 //! Hooks: which program goes where, and under which name its link is pinned.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, os::fd::AsFd as _, path::Path};
 
 use aya::{
     Ebpf,
     programs::{
-        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
-        ProgramError, SchedClassifier, TcAttachType,
+        CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr,
+        CgroupSockopt, Program, ProgramError, SchedClassifier, TcAttachType,
         links::{FdLink, LinkError},
     },
 };
 
-use super::{DatapathError, pin::Instance, preflight::kernel_release};
+use super::{DatapathError, link::attach_setsockopt, pin::Instance, preflight::kernel_release};
 
 /// A hook of the cgroup family.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,7 @@ enum Kind {
     Skb(CgroupSkbAttachType),
     SockAddr,
     Sock,
+    Sockopt,
     Device(TcDirection),
 }
 
@@ -50,12 +51,13 @@ impl Hook {
 /// Every hook, in the order they are attached: sockets are noted before anything is asked of the
 /// notes, answers are learned before a packet is judged by what was learned, and the one that
 /// enforces comes last, so that its presence means that all are there.
-pub const HOOKS: [Hook; 7] = [
+pub const HOOKS: [Hook; 8] = [
     Hook { program: "sock_create", name: "cgroup_sock_create", kind: Kind::Sock },
     Hook::sock_addr("sendmsg4", "cgroup_sendmsg4"),
     Hook::sock_addr("sendmsg6", "cgroup_sendmsg6"),
     Hook::sock_addr("connect4", "cgroup_connect4"),
     Hook::sock_addr("connect6", "cgroup_connect6"),
+    Hook { program: "setsockopt", name: "cgroup_setsockopt", kind: Kind::Sockopt },
     Hook::skb("ingress_skb", "cgroup_ingress", CgroupSkbAttachType::Ingress),
     Hook::skb("egress_skb", "cgroup_egress", CgroupSkbAttachType::Egress),
 ];
@@ -97,6 +99,11 @@ impl Hook {
             }
             Kind::Sock => {
                 let program: &mut CgroupSock = self.program_of(object)?;
+                program.load().map_err(refused)?;
+                program.pin(path)
+            }
+            Kind::Sockopt => {
+                let program: &mut CgroupSockopt = self.program_of(object)?;
                 program.load().map_err(refused)?;
                 program.pin(path)
             }
@@ -143,6 +150,12 @@ impl Hook {
                 let id = program.attach(&directory, mode).map_err(refused)?;
                 program.take_link(id).map_err(refused)?.try_into()
             }
+            Kind::Sockopt => {
+                let program: &mut CgroupSockopt = self.program_of(object)?;
+                let program = program.fd().map_err(refused)?.as_fd();
+                return attach_setsockopt(program, directory.as_fd(), &instance.link(self.name))
+                    .map_err(|error| refused(ProgramError::IOError(error)));
+            }
             Kind::Device(_) => return Err(DatapathError::Missing { what: "cgroup hook" }),
         };
         let link = link.map_err(|_not_a_link| DatapathError::Missing { what: "link support" })?;
@@ -156,9 +169,11 @@ impl Hook {
     pub(super) const fn tc_attach_type(&self) -> TcAttachType {
         match self.kind {
             Kind::Device(TcDirection::Ingress) => TcAttachType::Ingress,
-            Kind::Device(TcDirection::Egress) | Kind::Skb(_) | Kind::SockAddr | Kind::Sock => {
-                TcAttachType::Egress
-            }
+            Kind::Device(TcDirection::Egress)
+            | Kind::Skb(_)
+            | Kind::SockAddr
+            | Kind::Sock
+            | Kind::Sockopt => TcAttachType::Egress,
         }
     }
 
@@ -167,6 +182,7 @@ impl Hook {
             Some(Program::CgroupSkb(program)) => program.info(),
             Some(Program::CgroupSockAddr(program)) => program.info(),
             Some(Program::CgroupSock(program)) => program.info(),
+            Some(Program::CgroupSockopt(program)) => program.info(),
             Some(Program::SchedClassifier(program)) => program.info(),
             _ => return Err(DatapathError::Missing { what: self.program }),
         };

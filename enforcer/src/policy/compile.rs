@@ -42,7 +42,7 @@ pub use self::{
     prefixes::{Prefix, PrefixTable},
     slots::Slots,
 };
-use super::{Action, Endpoint, Mode, Policy, WorkloadSelector};
+use super::{Action, Bypass, Endpoint, Mode, Policy, WorkloadSelector};
 
 /// The compiled policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct Tables {
     pub grace: Duration,
     /// Prefixes that translation may rewrite, sorted; `None`: not stated.
     pub virtual_ranges: Option<Vec<Prefix>>,
+    /// What may send past every hook.
+    pub bypass: Bypass,
     /// Trusted resolvers, sorted.
     pub resolvers: Vec<(Address, u16)>,
 }
@@ -203,6 +205,7 @@ pub fn compile(
             ranges.dedup();
             ranges
         }),
+        bypass: policy.bypass,
         resolvers: resolver_keys(resolvers),
         slots: assigned,
     };
@@ -220,6 +223,8 @@ impl Tables {
             (!self.workloads.is_empty(), flag::WORKLOADS),
             (self.resolvers.iter().any(|(_, port)| *port != 53), flag::RESOLVER_PORTS),
             (self.virtual_ranges.is_some(), flag::VIRTUAL_STATED),
+            (self.bypass.af_xdp, flag::ALLOW_AF_XDP),
+            (self.bypass.qdisc_bypass, flag::ALLOW_QDISC_BYPASS),
         ];
         Settings {
             generation,

@@ -83,6 +83,21 @@ pub struct Spec {
     /// Whether private addresses in DNS answers are learned, unless a rule says otherwise.
     #[serde(default)]
     pub allow_private_answers: bool,
+    /// What may send past every hook; nothing, unless it is said here.
+    #[serde(default)]
+    pub bypass: Option<Bypass>,
+}
+
+/// What may send past every hook.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bypass {
+    /// Whether sockets of `AF_XDP` may be set up.
+    #[serde(default)]
+    pub af_xdp: Option<Action>,
+    /// Whether packet sockets may be told to bypass queueing (`PACKET_QDISC_BYPASS`).
+    #[serde(default)]
+    pub qdisc_bypass: Option<Action>,
 }
 
 /// What happens to a packet that no rule allows.

@@ -3,6 +3,7 @@
 //! A reader of a value returns `None` after it has reported why; whoever asked goes on with the
 //! rest, so that one run shows all faults of a file. A policy comes out only if there is none.
 
+pub(super) mod bypass;
 pub(super) mod dns;
 pub(super) mod endpoint;
 mod fields;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 
 use self::{fields::Fields, report::Report};
 use super::{
-    API_VERSION, Mode, Parsed, Policy,
+    API_VERSION, Bypass, Mode, Parsed, Policy,
     diagnostic::Severity,
     document::{Node, Value},
     warn,
@@ -31,8 +32,8 @@ pub(super) const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 /// Keys of `metadata`: what a Kubernetes object carries besides the name means nothing here.
 pub(super) const METADATA_KEYS: [&str; 4] = ["name", "namespace", "labels", "annotations"];
 /// Keys of `spec`.
-pub(super) const SPEC_KEYS: [&str; 6] =
-    ["mode", "dns", "presets", "rules", "virtualRanges", "allowPrivateAnswers"];
+pub(super) const SPEC_KEYS: [&str; 7] =
+    ["mode", "dns", "presets", "rules", "virtualRanges", "allowPrivateAnswers", "bypass"];
 
 /// Reads the root of a document.
 pub(super) fn validate(root: &Node) -> Parsed {
@@ -93,6 +94,9 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
         let entries = report.list(node, "`virtualRanges`", "`[10.96.0.0/12]`").unwrap_or_default();
         entries.iter().filter_map(|entry| endpoint::prefix(entry, report)).collect()
     });
+    let bypass = fields
+        .get("bypass")
+        .map_or_else(|| Some(Bypass::default()), |node| bypass::bypass(node, report));
     let mut rules = Vec::new();
     if let Some(node) = fields.get("rules") {
         let entries = report.list(node, "`rules`", "`rules: []` for none").unwrap_or_default();
@@ -111,6 +115,7 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
         mode: mode.unwrap_or(Some(Mode::Enforce))?,
         dns: dns?,
         virtual_ranges,
+        bypass: bypass?,
         rules,
     })
 }

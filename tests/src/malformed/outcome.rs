@@ -30,16 +30,25 @@ pub(super) enum Entry {
     Total(u8, bool),
 }
 
+/// What cannot come up here: it is of the loopback device, of flows, or of uplinks.
+const ELSEWHERE: [Implicit; 4] =
+    [Implicit::Loopback, Implicit::Reply, Implicit::Arp, Implicit::LinkControl];
+
 impl Outcome {
-    /// Each that can come up here: no packet leaves by loopback, has a socket that somebody
-    /// connected to, comes from a raw socket, or before the first policy.
+    /// Each that can come up here: no packet is of a raw socket, or comes before the first policy.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let rules = (0..policy::NAMES.len()).filter(|rule| *rule != policy::DENYING);
         let implicit = Implicit::ALL.iter().copied();
-        let elsewhere = [Implicit::Loopback, Implicit::Reply, Implicit::Arp, Implicit::LinkControl];
-        let implicit = implicit.filter(|it| !elsewhere.contains(it));
+        let implicit = implicit.filter(|it| !ELSEWHERE.contains(it));
         let reasons = Reason::ALL.iter().copied().filter(|reason| {
-            !matches!(reason, Reason::Implicit | Reason::NotReady | Reason::ForgedResolver)
+            !matches!(
+                reason,
+                Reason::Implicit
+                    | Reason::NotReady
+                    | Reason::ForgedResolver
+                    | Reason::QdiscBypass
+                    | Reason::AfXdp
+            )
         });
         rules.map(Self::Rule).chain(implicit.map(Self::Implicit)).chain(reasons.map(Self::Dropped))
     }

@@ -19,8 +19,8 @@ use super::{CompileError, Offline, Slots, Tables, compile};
 use crate::{
     fqdn::{DomainName, Pattern},
     policy::{
-        Action, DnsSettings, Endpoint, Mode, Origin, Policy, PortRange, PortSpec, ResolverSpec,
-        Rule, WorkloadSelector,
+        Action, Bypass, DnsSettings, Endpoint, Mode, Origin, Policy, PortRange, PortSpec,
+        ResolverSpec, Rule, WorkloadSelector,
     },
 };
 
@@ -141,6 +141,7 @@ fn policy(rules: Vec<Rule>) -> Policy {
             nat64: vec![],
         },
         virtual_ranges: None,
+        bypass: Bypass::default(),
         rules: numbered.map(|(index, rule)| Rule { name: format!("r{index}"), ..rule }).collect(),
     }
 }

@@ -6,8 +6,8 @@ use super::warnings;
 use crate::{
     fqdn::Pattern,
     policy::{
-        Action, DnsSettings, Endpoint, Mode, Origin, Policy, PortRange, PortSpec, ResolverSpec,
-        Rule, WorkloadSelector,
+        Action, Bypass, DnsSettings, Endpoint, Mode, Origin, Policy, PortRange, PortSpec,
+        ResolverSpec, Rule, WorkloadSelector,
     },
 };
 
@@ -230,6 +230,7 @@ fn policy(rules: Vec<Rule>) -> Policy {
             nat64: Vec::new(),
         },
         virtual_ranges: None,
+        bypass: Bypass::default(),
         rules,
     }
 }
