@@ -15,6 +15,8 @@ mod flows;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod inbound;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod learning;

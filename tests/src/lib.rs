@@ -23,6 +23,7 @@ pub mod cgroup;
 pub mod daemon;
 pub mod demo;
 mod dns;
+pub mod inbound;
 pub mod insider;
 pub mod lease;
 pub mod link;

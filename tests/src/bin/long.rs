@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Parser;
-use enforcer_tests::{malformed::Malformed, privilege, race::Race, spoof::Spoof};
+use enforcer_tests::{inbound::Inbound, malformed::Malformed, privilege, race::Race, spoof::Spoof};
 
 /// Runs that are too long for every day.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ enum Arguments {
     Spoof(Spoof),
     /// Malformed packets
     Malformed(Malformed),
+    /// Connections and datagrams from outside
+    Inbound(Inbound),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Malformed(malformed) => {
             let outcome = malformed.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Inbound(inbound) => {
+            let outcome = inbound.run()?;
             (outcome.to_string(), outcome.faults())
         }
     };

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use crate::{program::Arguments, step, tally::Tally};
 
 /// The help of what is passed on.
-const PASSED_ON: &str = "Handed on as they are; `cargo xtask test race -- --help` lists them";
+const PASSED_ON: &str = "Handed on as they are; `-- --help` lists them";
 
 /// What can be run at length. Each counts as one test; a short form of it is in the tier `e2e`,
 /// of `malformed` in the tier `program`.
@@ -23,6 +23,9 @@ pub(crate) enum Run {
     /// Judges a million malformed packets, each as a plain reading of its headers does.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Malformed(Arguments),
+    /// Has 10,000 connections and 100,000 datagrams from outside answered under an empty allowlist.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Inbound(Arguments),
 }
 
 impl Run {
@@ -32,6 +35,7 @@ impl Run {
             Self::Race(arguments) => ("race", arguments),
             Self::Spoof(arguments) => ("spoof", arguments),
             Self::Malformed(arguments) => ("malformed", arguments),
+            Self::Inbound(arguments) => ("inbound", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
