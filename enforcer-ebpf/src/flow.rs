@@ -103,8 +103,19 @@ fn note_peer(key: &PeerKey, opened: u32, now_ns: u64) {
 }
 
 /// Who began a flow of datagrams; 0: there is none.
+///
+/// What has come to a socket that is older than the hooks is written down without its namespace,
+/// which its first call tells.
 #[inline(always)]
 fn who_opened(key: &PeerKey, now_ns: u64) -> u32 {
+    match opened_here(key, now_ns) {
+        0 if key.namespace != 0 => opened_here(&PeerKey { namespace: 0, ..*key }, now_ns),
+        opened => opened,
+    }
+}
+
+#[inline(always)]
+fn opened_here(key: &PeerKey, now_ns: u64) -> u32 {
     // SAFETY: the entry is read before this program writes the map.
     match unsafe { PEERS.get(key) } {
         Some(entry) if entry.is_live(now_ns) => entry.opened,
@@ -134,11 +145,13 @@ pub(crate) fn find(ctx: &SkBuffContext, seen: &mut Seen) {
     }
 }
 
-/// Whether the flows of a socket are written down: it is neither older than the hooks nor raw, nor
-/// one by which the kernel itself answers.
+/// Whether the flows of a socket are written down: it is neither raw nor one by which the kernel
+/// itself answers, nor a connection that is older than the hooks.
 #[inline(always)]
 pub(crate) fn has_flows(socket: Socket) -> bool {
-    socket.is_ip() && (socket.is_datagram() || socket.is_stream() && socket.is_known())
+    socket.is_ip()
+        && (socket.is_datagram()
+            || socket.is_stream() && (socket.is_known() || socket.is_inbound()))
 }
 
 /// As [`find`], of a socket.

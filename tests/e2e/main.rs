@@ -35,6 +35,8 @@ mod replies;
 #[cfg(test)]
 mod resolvers;
 #[cfg(test)]
+mod return_path;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod scale;

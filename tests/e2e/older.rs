@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd as _,
 };
 
@@ -81,5 +81,29 @@ fn a_connection_to_outside_is_judged_by_the_policy() {
 
         assert!(outside.read(&mut [0; 4]).is_err(), "--tc {way}, {}", inside.as_raw_fd());
         assert_eq!(capture.count_to_port(WORLD_V4.into(), protocol::TCP, 443), 0, "--tc {way}");
+    }
+}
+
+#[test]
+fn a_server_of_datagrams_answers_whoever_asks_after_the_start() {
+    require_privilege!();
+    for way in WAYS {
+        let rig = Rig::make().unwrap();
+        let insider = rig.insider(&rig.client).unwrap();
+        let server = insider.datagrams(SocketAddr::from((CLIENT_V4, 8080))).unwrap();
+        let _agent = rig.agent_with(&policy(PLAIN, &[]), &["--tc", way]).unwrap();
+
+        for port in [40_000, 40_001] {
+            let client = rig.world.run(|| Ok(UdpSocket::bind((WORLD_V4, port))?)).unwrap();
+            client.connect((CLIENT_V4, 8080)).unwrap();
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            for _ in 0..2 {
+                client.send(b"ping").unwrap();
+                let (_, from) = server.recv_from(&mut [0; 4]).unwrap();
+                server.send_to(b"pong", from).unwrap();
+                client.recv(&mut [0; 4]).unwrap();
+            }
+        }
+        assert!(server.send_to(b"ping", (WORLD_V4, 40_002)).is_err(), "nobody asked");
     }
 }

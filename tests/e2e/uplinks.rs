@@ -129,7 +129,7 @@ fn what_a_socket_sends_is_counted_once() {
 }
 
 /// A namespace behind the node, whose packets the node forwards under its own address.
-fn pod(rig: &Rig) -> Netns {
+pub(crate) fn pod(rig: &Rig) -> Netns {
     let pod = Netns::make().unwrap();
     rig.client.set("ipv4/ip_forward", "1").unwrap();
     rig.client
