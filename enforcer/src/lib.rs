@@ -9,8 +9,8 @@
 //! ```
 //!
 //! **Invariant:** nothing on the right imports anything on its left: `policy` and `fqdn` know no
-//! tokio, no aya and no IO; `datapath` knows `policy::compile` and `enforcer_common` alone, and is
-//! the only module that imports aya; `status` and `metrics` see the kernel through
+//! tokio, no aya and no IO; `datapath` knows `policy::compile`, the devices of `uplink` and
+//! `enforcer_common` alone, and is the only module that imports aya; `status` and `metrics` see the kernel through
 //! [`datapath::Reading`] only. `agent` ties them together, `cli` is on top.
 //!
 //! The surprising thing: the agent decides nothing. A packet is judged in the kernel by
