@@ -42,6 +42,9 @@ pub const MAX_NAME_CHECKS: u32 = 1_024;
 /// Bytes of the ring by which questions are handed to the agent: about nine hundred of them.
 pub const HANDOVER_BYTES: usize = 262_144;
 
+/// Bytes of the ring by which refused connections are told: about a thousand of them.
+pub const REFUSED_BYTES: usize = 65_536;
+
 /// Names of the maps, as in the program's object and under the folder of pins.
 pub mod map {
     /// `u64`: the generation that packets are judged by; 0 until the first policy is in force.
@@ -74,6 +77,8 @@ pub mod map {
     pub const FRAGMENTS: &str = "FRAGMENTS";
     /// Destinations that egress refused untranslated.
     pub const REFUSED: &str = "REFUSED";
+    /// Sockets whose connection egress has refused, for the agent.
+    pub const REFUSED_SOCKETS: &str = "REFUSED_SOCKETS";
     /// What each socket asked for, and its network namespace.
     pub const SOCKETS: &str = "SOCKETS";
     /// Questions of each socket that wait for their answers.

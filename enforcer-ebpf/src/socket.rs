@@ -14,6 +14,7 @@ use aya_ebpf::{
 };
 use enforcer_common::{
     address::Address,
+    connect::RefusedSocket,
     decide::Match,
     flow::SocketFlow,
     learned, measure,
@@ -177,6 +178,27 @@ impl Socket {
     #[inline(always)]
     pub(crate) fn is_inbound(self) -> bool {
         self.state() != TCP_SYN_SENT && self.entry().is_some_and(|entry| entry.is_inbound == 1)
+    }
+
+    /// Whether it is being connected: its SYN is on its way.
+    #[inline(always)]
+    pub(crate) fn is_connecting(self) -> bool {
+        self.is_stream() && self.state() == TCP_SYN_SENT
+    }
+
+    /// Its ends as it knows them, before all translation.
+    #[inline(always)]
+    pub(crate) fn ends(self) -> RefusedSocket {
+        let (peer, peer_port) = self.peer();
+        // SAFETY: a full socket.
+        let family = unsafe { (*self.0).family };
+        RefusedSocket {
+            own: self.own_address(),
+            peer,
+            own_port_be: self.own_port().to_be_bytes(),
+            peer_port_be: peer_port.to_be_bytes(),
+            is_v6: u32::from(family == AF_INET6),
+        }
     }
 
     /// Whether it waits for connections.

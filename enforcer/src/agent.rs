@@ -13,6 +13,7 @@ mod connections;
 mod enforcement;
 mod handover;
 mod policy_file;
+mod refusal;
 mod report;
 mod serve;
 mod signals;
@@ -37,6 +38,7 @@ pub use self::policy_file::{PolicyFile, PolicyFileError};
 use self::{
     enforcement::{Enforcement, Prepared},
     handover::{Asked as AskedQuestion, Questions},
+    refusal::Refusal,
     report::Circumstances,
     signals::{Request, Signals},
     watch::Watch,
@@ -108,6 +110,7 @@ struct Agent {
     /// Questions that the kernel hands over.
     questions: Questions,
     uplinks: UplinkWatch,
+    _refusal: Refusal,
     health: latest::Sender<Health>,
     started: Instant,
 }
@@ -163,9 +166,13 @@ impl Agent {
         // Who asks while the agent starts is told that it does.
         serve::spawn(listener, options.bpffs.clone(), healthy);
         let started = Instant::now();
-        let questions = match enforcement.datapath.handover().context("open the ring of questions")
-        {
-            Ok(ring) => Questions::new(ring),
+        let rings = enforcement
+            .datapath
+            .handover()
+            .and_then(|handover| Ok((handover, enforcement.datapath.refused_connections()?)))
+            .context("open the kernel's rings");
+        let (questions, refusal) = match rings {
+            Ok((handover, refused)) => (Questions::new(handover), Refusal::start(refused)),
             Err(error) => {
                 enforcement.datapath.discard();
                 return Err(error);
@@ -179,6 +186,7 @@ impl Agent {
             answers,
             questions,
             uplinks,
+            _refusal: refusal,
             health,
             started,
         };

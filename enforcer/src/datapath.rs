@@ -24,6 +24,7 @@ pub mod preflight;
 mod probe;
 mod read;
 pub mod reading;
+pub mod refused;
 mod seed;
 mod sync;
 mod unload;

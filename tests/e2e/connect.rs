@@ -1,8 +1,9 @@
 //! `connect` may refuse at once only what egress would certainly refuse.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use enforcer_tests::{Peer, Probe, Rig, require_privilege};
+use nix::errno::Errno;
 
 use crate::world::{ip, policy, probe};
 
@@ -74,6 +75,28 @@ fn refuses_at_once_what_egress_has_refused_before() {
     assert!(first.is_refused() && !first.is_refused_at_once(), "no evidence yet: {first}");
     assert!(second.is_refused_at_once(), "{second}");
     assert!(!other_port.is_refused_at_once(), "evidence of another port: {other_port}");
+}
+
+#[test]
+fn a_connect_that_egress_refuses_ends_at_once() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    translate(&rig);
+    let service = "{name: service, to: [{cidr: 10.96.0.10}], ports: [tcp/443]}";
+    let patience = Duration::from_secs(20);
+    let connect = |address| probe(&rig, &Probe::tcp(ip(address), 443).patience(patience));
+    let agent = rig.agent(&policy(&settings(None), &[service])).unwrap();
+
+    // Translated to what no rule allows; and not translated, the first time.
+    for address in [SERVICE, "198.18.0.1", "2001:db8:9::1"] {
+        let report = connect(address);
+        let error = report.errno();
+        assert_eq!(error, Some(Errno::ECONNABORTED as i32), "{address}: {report}");
+    }
+    // With the agent dead the kernel tries until it gives up.
+    drop(agent);
+    let silent = probe(&rig, &Probe::tcp(ip("198.18.0.2"), 443).patience(Duration::from_secs(1)));
+    assert!(silent.is_refused() && silent.errno().is_none(), "{silent}");
 }
 
 #[test]

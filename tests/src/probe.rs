@@ -194,9 +194,11 @@ impl Report {
         matches!(self.outcome, Outcome::Reached | Outcome::Answered { .. })
     }
 
-    /// Whether it ended as a firewall's refusal does: by `EPERM`, or in silence.
+    /// Whether it ended as a firewall's refusal does: by `EPERM`, ended by the agent, or in silence.
     pub fn is_refused(&self) -> bool {
-        self.is_refused_at_once() || matches!(self.outcome, Outcome::Silence { .. })
+        self.is_refused_at_once()
+            || self.errno() == Some(nix::libc::ECONNABORTED)
+            || matches!(self.outcome, Outcome::Silence { .. })
     }
 
     /// Whether the kernel said `EPERM`.

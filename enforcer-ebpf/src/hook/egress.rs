@@ -42,6 +42,9 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
         note_allowed(ctx, settings, &seen);
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
+        if !settings.has(flag::AUDIT) {
+            evidence::tell_refused(ctx, settings);
+        }
     }
     let is_passing = is_allowed || settings.has(flag::AUDIT);
     if is_passing {

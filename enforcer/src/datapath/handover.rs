@@ -39,10 +39,7 @@ impl Handover {
 
     /// Waits until there is a question, for this long at the most.
     pub fn wait(&self, patience: Duration) {
-        let mut watched = [PollFd::new(&self.0, PollFlags::IN)];
-        let timeout = Timespec::try_from(patience).unwrap_or_default();
-        // A signal ends it early, which does no harm.
-        let _: Result<usize, rustix::io::Errno> = poll(&mut watched, Some(&timeout));
+        wait_for(&self.0, patience);
     }
 
     /// The next question; `None` where there is none. What cannot be read is passed over.
@@ -54,6 +51,14 @@ impl Handover {
             }
         }
     }
+}
+
+/// Waits until a ring has something, for this long at the most.
+pub(super) fn wait_for(ring: &RingBuf<MapData>, patience: Duration) {
+    let mut watched = [PollFd::new(ring, PollFlags::IN)];
+    let timeout = Timespec::try_from(patience).unwrap_or_default();
+    // A signal ends it early, which does no harm.
+    let _: Result<usize, rustix::io::Errno> = poll(&mut watched, Some(&timeout));
 }
 
 fn parse(record: &[u8]) -> Option<HandedQuestion> {

@@ -17,6 +17,7 @@ use super::{
     pin::{Folder, Instance},
     preflight::{kernel_release, namespace_cookie},
     read,
+    refused::RefusedConnections,
     sync::Applied,
     unload,
     uplinks::{TcMode, UplinkChange},
@@ -191,6 +192,11 @@ impl Datapath {
     /// The ring by which the kernel hands questions over.
     pub fn handover(&self) -> Result<Handover, DatapathError> {
         Handover::open(&self.instance)
+    }
+
+    /// The ring by which the kernel tells of connections that it refuses.
+    pub fn refused_connections(&self) -> Result<RefusedConnections, DatapathError> {
+        RefusedConnections::open(&self.instance)
     }
 
     /// The folder of pins.
