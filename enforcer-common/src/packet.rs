@@ -161,6 +161,18 @@ impl Packet {
         })
     }
 
+    /// Takes what makes a packet pass for the kernel's own to a neighbour away, where it is to an
+    /// address that may be anywhere: a process has no business with neighbours' own addresses
+    /// (RFC 4861, 7.1: their hop limit is 255). What it sends there is judged by the policy.
+    #[inline(always)]
+    pub fn distrust_discovery(&mut self) {
+        let [first, second, ..] = self.destination.scope_bytes();
+        let is_of_link = first == 0xff || first == 0xfe && second & 0xc0 == 0x80;
+        if self.protocol == protocol::ICMPV6 && !is_of_link {
+            self.hop_limit = 0;
+        }
+    }
+
     /// The key that all fragments of the datagram share.
     #[inline(always)]
     pub const fn fragment_key(&self) -> FragmentKey {

@@ -34,6 +34,7 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
         return verdict::cgroup_skb(Verdict::Deny);
     };
     let is_allowed = parse(ctx, &mut seen) && identify(ctx, settings, &mut seen) && {
+        distrust_process(ctx, &mut seen);
         flow::find(ctx, &mut seen);
         decide_on(ctx, settings, &mut seen)
     };
@@ -88,6 +89,14 @@ fn identify(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool {
     let resolver = tables::find_resolver(settings, &seen.packet, socket, note.as_ref());
     seen.resolver = resolver ^ buffer.nothing();
     true
+}
+
+/// A process is not the kernel, whatever it sends.
+#[inline(never)]
+fn distrust_process(ctx: &SkBuffContext, seen: &mut Seen) {
+    if Socket::of_packet(ctx).is_some_and(Socket::is_known) {
+        seen.packet.distrust_discovery();
+    }
 }
 
 /// Decides; `true` where it passes.

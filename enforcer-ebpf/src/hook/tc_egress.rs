@@ -109,8 +109,13 @@ fn recognise(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool 
         seen.is_counted = u32::from(came_by != 0 && !is_uplink(came_by)) ^ nothing;
         return false;
     };
+    // A process is not the kernel, whatever it sends.
     if !socket.is_ip() {
+        seen.packet.distrust_discovery();
         return false;
+    }
+    if socket.is_known() {
+        seen.packet.distrust_discovery();
     }
     seen.namespace = socket.note().map_or(0, |note| note.namespace) ^ u64::from(nothing);
     let Some(pass) = socket.pass() else { return false };
