@@ -27,6 +27,8 @@ mod names;
 #[cfg(test)]
 mod older;
 #[cfg(test)]
+mod pod;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod race;
@@ -40,6 +42,8 @@ mod return_path;
 mod rig;
 #[cfg(test)]
 mod scale;
+#[cfg(test)]
+mod segment;
 #[cfg(test)]
 mod spoof;
 #[cfg(test)]

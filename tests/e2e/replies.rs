@@ -27,7 +27,10 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::world::{PATIENCE, PLAIN, dropped, policy};
+use crate::{
+    segment,
+    world::{PATIENCE, PLAIN, dropped, policy},
+};
 
 /// A policy that allows nothing and does not say what is translated: `connect` leaves it to egress.
 const LEFT_TO_EGRESS: &str = "dns: {resolvers: [203.0.113.53]}";
@@ -263,21 +266,6 @@ fn exchange_with_both(socket: &UdpSocket, peers: &[UdpSocket; 2]) {
     }
 }
 
-/// A SYN from the world to the node, with the checksum that makes it one (RFC 9293, 3.1).
-fn request(from: u16, to: u16) -> Vec<u8> {
-    const WORDS: u8 = 5 << 4;
-    const SYN: u8 = 2;
-    let mut segment = [from.to_be_bytes(), to.to_be_bytes()].concat();
-    segment.extend([0, 0, 0, 1, 0, 0, 0, 0, WORDS, SYN, 0xff, 0xff, 0, 0, 0, 0]);
-    let pseudo = [&WORLD_V4.octets()[..], &CLIENT_V4.octets(), &[0, protocol::TCP, 0, 20]].concat();
-    let words = pseudo.chunks(2).chain(segment.chunks(2));
-    let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
-    segment[16..18].copy_from_slice(&checksum.to_be_bytes());
-    segment
-}
-
 /// Segments that reach the world from a listener that is asked for a connection over loopback, in
 /// the world's name.
 fn leaked_by_a_forged_request(is_enforced: bool) -> u64 {
@@ -293,7 +281,7 @@ fn leaked_by_a_forged_request(is_enforced: bool) -> u64 {
         .from(&WORLD_V4.to_string())
         .to(&CLIENT_V4.to_string())
         .protocol(protocol::TCP)
-        .payload(&request(4002, 8083))
+        .payload(&segment::of(there(4002), here(8083), segment::SYN, 1, 0))
         .bytes();
 
     let to = SockaddrStorage::from(here(0));

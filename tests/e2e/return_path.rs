@@ -18,7 +18,7 @@ use enforcer_tests::{
 use nix::sys::socket::{Backlog, listen};
 
 use crate::{
-    uplinks::pod,
+    pod::pod,
     world::{PATIENCE, PLAIN, dropped, policy},
 };
 

@@ -9,8 +9,8 @@ use std::{
 };
 
 use enforcer_tests::{
-    Capture, Insider, Netns, Packet, Peer, Probe, Rig, capture::Seen, insider::Kind,
-    link::CLIENT_DEVICE, packet::protocol, require_privilege, wait,
+    Capture, Insider, Packet, Peer, Probe, Rig, capture::Seen, insider::Kind, link::CLIENT_DEVICE,
+    packet::protocol, require_privilege, wait,
 };
 use nix::{
     libc,
@@ -21,22 +21,16 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::world::{PATIENCE, PLAIN, dropped, hits, ip, number, policy};
+use crate::{
+    pod::pod,
+    world::{PATIENCE, PLAIN, dropped, hits, ip, modes, number, policy},
+};
 
 const RULE: &str = "{name: web, to: [{cidr: 203.0.113.10/32}], ports: [tcp/443, udp/443]}";
 const ALLOWED: &str = "203.0.113.10";
 const DENIED: &str = "203.0.113.66";
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const AUTO: &[&str] = &["--tc", "auto"];
-
-/// Every way to attach that this kernel has.
-fn modes() -> Vec<Vec<&'static str>> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
-    let has_links = (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 6);
-    let modes = if has_links { &["tcx", "clsact"][..] } else { &["clsact"] };
-    modes.iter().map(|mode| vec!["--tc", "auto", "--tc-mode", mode]).collect()
-}
 
 /// Sends a packet by a packet socket of the workload, past everything that looks at sockets.
 fn send_frame(rig: &Rig, insider: &Insider, packet: &Packet) {
@@ -126,31 +120,6 @@ fn what_a_socket_sends_is_counted_once() {
         assert_eq!(total(&status), arrived + 2, "{status:#}");
         assert_eq!(capture.count_to(ip(DENIED)), 0);
     }
-}
-
-/// A namespace behind the node, whose packets the node forwards under its own address.
-pub(crate) fn pod(rig: &Rig) -> Netns {
-    let pod = Netns::make().unwrap();
-    rig.client.set("ipv4/ip_forward", "1").unwrap();
-    rig.client
-        .configure([
-            format!("link add pod type veth peer name eth0 netns {}", pod.path()),
-            "addr add 10.244.0.1/24 dev pod".to_owned(),
-            "link set pod up".to_owned(),
-        ])
-        .unwrap();
-    pod.configure([
-        "addr add 10.244.0.2/24 dev eth0",
-        "link set eth0 up",
-        "route add default via 10.244.0.1",
-    ])
-    .unwrap();
-    let rules = "add table ip nat; \
-         add chain ip nat post { type nat hook postrouting priority 100 ; }; \
-         add rule ip nat post oifname uplink masquerade";
-    let done = rig.client.output(std::process::Command::new("nft").arg(rules)).unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    pod
 }
 
 #[test]

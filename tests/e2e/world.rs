@@ -61,3 +61,12 @@ pub(crate) fn hits(status: &serde_json::Value, rule: &str) -> u64 {
     let found = rules.iter().find(|one| one["name"] == rule);
     found.unwrap_or_else(|| panic!("no rule {rule} in {status:#}"))["packets"].as_u64().unwrap()
 }
+
+/// Every way to attach that this kernel has.
+pub(crate) fn modes() -> Vec<Vec<&'static str>> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
+    let has_links = (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 6);
+    let modes = if has_links { &["tcx", "clsact"][..] } else { &["clsact"] };
+    modes.iter().map(|mode| vec!["--tc", "auto", "--tc-mode", mode]).collect()
+}

@@ -26,6 +26,8 @@ use crate::{
 /// Room for packets that wait to be read: 10,000 names resolve in one burst.
 const BUFFER_BYTES: usize = 64 << 20;
 const MAX_BYTES: usize = 65_535;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// Where a packet went to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,15 @@ pub struct Seen {
     pub protocol: u8,
     /// Destination port of TCP, UDP and SCTP; 0 of others and of later fragments.
     pub port: u16,
+}
+
+/// A frame that has no packet of IP in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Frame {
+    /// Its type; below 1,536 it is none, and 4 what Linux has in its place.
+    pub ethertype: u16,
+    /// Bytes behind the link header.
+    pub length: usize,
 }
 
 /// Counts the packets that come into a namespace, from its making on.
@@ -50,6 +61,7 @@ struct Shared {
     /// Locked while it is read, so that whoever counts has read all that has arrived.
     socket: Mutex<OwnedFd>,
     packets: Mutex<BTreeMap<Seen, u64>>,
+    others: Mutex<BTreeMap<Frame, u64>>,
 }
 
 impl Capture {
@@ -69,7 +81,11 @@ impl Capture {
         setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES)
             .context("enlarge a packet socket's buffer")?;
         wake_up(&socket)?;
-        let shared = Arc::new(Shared { socket: Mutex::new(socket), packets: Mutex::default() });
+        let shared = Arc::new(Shared {
+            socket: Mutex::new(socket),
+            packets: Mutex::default(),
+            others: Mutex::default(),
+        });
         let reader = Arc::clone(&shared);
         let service = Service::start(move |stop| {
             while !stop.is_asked() {
@@ -97,7 +113,20 @@ impl Capture {
         self.count(|seen| *seen == Seen { destination, protocol, port })
     }
 
-    /// Everything that arrived, for a failure to show.
+    /// Frames without a packet of IP of which something holds.
+    pub fn count_frames(&self, holds: impl Fn(&Frame) -> bool) -> u64 {
+        self.shared.drain();
+        let frames = lock(&self.shared.others);
+        frames.iter().filter(|(frame, _)| holds(frame)).map(|(_, count)| count).sum()
+    }
+
+    /// Every frame without a packet of IP that arrived, for a failure to show.
+    pub fn all_frames(&self) -> Vec<(Frame, u64)> {
+        self.shared.drain();
+        lock(&self.shared.others).iter().map(|(frame, count)| (*frame, *count)).collect()
+    }
+
+    /// Every packet that arrived, for a failure to show.
     pub fn all(&self) -> Vec<(Seen, u64)> {
         self.shared.drain();
         lock(&self.shared.packets).iter().map(|(seen, count)| (*seen, *count)).collect()
@@ -112,11 +141,18 @@ impl Shared {
             match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer) {
                 Ok((length, from)) => {
                     // A packet socket also sees what leaves.
-                    let is_outgoing =
-                        from.is_some_and(|from| from.pkttype() == libc::PACKET_OUTGOING);
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    if let (false, Some(seen)) = (is_outgoing, Seen::of(bytes)) {
-                        *lock(&self.packets).entry(seen).or_default() += 1;
+                    let Some(from) = from else { continue };
+                    if from.pkttype() == libc::PACKET_OUTGOING {
+                        continue;
+                    }
+                    let ethertype = u16::from_be(from.protocol());
+                    let is_ip = ethertype == ETHERTYPE_IPV4 || ethertype == ETHERTYPE_IPV6;
+                    match Seen::of(buffer.get(..length).unwrap_or_default()) {
+                        Some(seen) if is_ip => *lock(&self.packets).entry(seen).or_default() += 1,
+                        _ => {
+                            let frame = Frame { ethertype, length };
+                            *lock(&self.others).entry(frame).or_default() += 1;
+                        }
                     }
                 }
                 Err(Errno::EINTR) => {}

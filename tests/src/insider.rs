@@ -8,7 +8,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpStream, UdpSocket},
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Mutex, PoisonError},
@@ -20,12 +20,13 @@ use nix::{
     errno::Errno,
     libc,
     sched::{CloneFlags, unshare},
-    sys::socket::{
-        AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, socket,
-    },
+    sys::socket::{SockaddrStorage, bind, connect},
     unistd::{Gid, Uid, setgid, setuid},
 };
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::{
+    net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with},
+    process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
+};
 
 use crate::{cgroup, netns::Netns, reexec};
 
@@ -61,41 +62,17 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 6] = [
-        ("udp4", Self::Udp4),
-        ("udp6", Self::Udp6),
-        ("tcp4", Self::Tcp4),
-        ("raw4", Self::Raw4),
-        ("packet", Self::Packet),
-        ("xdp", Self::Xdp),
-    ];
-
-    fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
-    }
-
-    fn make(self) -> nix::Result<OwnedFd> {
-        if self == Self::Xdp {
-            return xdp_socket();
+    /// Family, type and protocol, as of socket(2).
+    const fn numbers(self) -> [i32; 3] {
+        match self {
+            Self::Udp4 => [libc::AF_INET, libc::SOCK_DGRAM, 0],
+            Self::Udp6 => [libc::AF_INET6, libc::SOCK_DGRAM, 0],
+            Self::Tcp4 => [libc::AF_INET, libc::SOCK_STREAM, 0],
+            Self::Raw4 => [libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW],
+            Self::Packet => [libc::AF_PACKET, libc::SOCK_DGRAM, 0],
+            Self::Xdp => [libc::AF_XDP, libc::SOCK_RAW, 0],
         }
-        let (family, kind, protocol) = match self {
-            Self::Udp4 => (AddressFamily::Inet, SockType::Datagram, None),
-            Self::Udp6 => (AddressFamily::Inet6, SockType::Datagram, None),
-            Self::Tcp4 => (AddressFamily::Inet, SockType::Stream, None),
-            Self::Raw4 => (AddressFamily::Inet, SockType::Raw, Some(SockProtocol::Raw)),
-            Self::Packet | Self::Xdp => (AddressFamily::Packet, SockType::Datagram, None),
-        };
-        socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol)
     }
-}
-
-/// The family is none that `nix` knows.
-fn xdp_socket() -> nix::Result<OwnedFd> {
-    // SAFETY: numbers only.
-    let number = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-    let number = Errno::result(number)?;
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 impl Insider {
@@ -132,7 +109,18 @@ impl Insider {
     ///
     /// What the kernel refused it.
     pub fn socket(&self, kind: Kind) -> anyhow::Result<OwnedFd> {
-        let number = self.ask(kind.word())?.parse().context("read a descriptor's number")?;
+        self.socket_of(kind.numbers())
+    }
+
+    /// A socket of the process by its family, type and protocol, as of socket(2).
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refused it: an [`Errno`] below what was tried.
+    pub fn socket_of(&self, numbers: [i32; 3]) -> anyhow::Result<OwnedFd> {
+        let [family, kind, protocol] = numbers;
+        let number = self.ask(&format!("socket {family} {kind} {protocol}"))?;
+        let number = number.parse().context("read a descriptor's number")?;
         let taken = pidfd_getfd(&self.process, number, PidfdGetfdFlags::empty())
             .context("take over a socket")?;
         // Without its maker's descriptor it ends when the test lets go of it.
@@ -190,6 +178,10 @@ impl Insider {
         let answer = answer.trim();
         match answer.split_once(' ') {
             Some(("done", value)) => Ok(value.to_owned()),
+            Some(("errno", value)) => {
+                let error = Errno::from_raw(value.parse().context("read an error's number")?);
+                Err(error).with_context(|| format!("`{line}` in the workload"))
+            }
             _ if answer == "done" => Ok(String::new()),
             _ => anyhow::bail!("`{line}` in the workload: {answer}"),
         }
@@ -225,6 +217,9 @@ pub(crate) fn serve(cgroup: &Path, how: Option<&str>) -> anyhow::Result<()> {
         let line = line.context("read what is asked for")?;
         let answer = match obey(&line, &mut held) {
             Ok(value) => format!("done {value}"),
+            Err(error) if error.is::<Errno>() => {
+                format!("errno {}", error.downcast::<Errno>()? as i32)
+            }
             Err(error) => format!("refused: {error:#}").replace('\n', " "),
         };
         writeln!(std::io::stdout(), "{answer}").context("answer")?;
@@ -240,13 +235,21 @@ fn obey(line: &str, held: &mut Option<OwnedFd>) -> anyhow::Result<String> {
         anyhow::ensure!(done.status.success(), "{}", said.trim());
         return Ok(String::new());
     }
-    let Some((_, kind)) = Kind::ALL.iter().find(|(word, _)| *word == line) else {
-        return Ok(String::new());
-    };
-    let made = kind.make()?;
+    let Some(numbers) = line.strip_prefix("socket ") else { return Ok(String::new()) };
+    let made = make_socket(numbers)?;
     let number = made.as_raw_fd();
     *held = Some(made);
     Ok(number.to_string())
+}
+
+/// Makes a socket of the three numbers of socket(2).
+fn make_socket(numbers: &str) -> anyhow::Result<OwnedFd> {
+    let numbers = numbers.split(' ').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+    let [family, kind, protocol] = numbers.try_into().ok().context("read a socket's numbers")?;
+    let family = AddressFamily::from_raw(u16::try_from(family)?);
+    let protocol = std::num::NonZero::new(protocol).map(Protocol::from_raw);
+    let made = socket_with(family, SocketType::from_raw(kind), SocketFlags::CLOEXEC, protocol);
+    made.map_err(|error| Errno::from_raw(error.raw_os_error()).into())
 }
 
 /// As `unshare -Urn` of an ordinary user.

@@ -28,7 +28,7 @@ use crate::{
 pub struct Rig {
     /// Where enforcement is attached and probes run.
     pub workload: Cgroup,
-    /// Where agents run: beside the workload, so that nothing judges them.
+    /// Where agents run: beside the workload, so that no hook of a cgroup judges them.
     agents: Cgroup,
     /// Above both.
     top: Cgroup,
@@ -122,6 +122,15 @@ impl Rig {
     /// That it could not be started.
     pub fn insider(&self, namespace: &Netns) -> anyhow::Result<Insider> {
         Insider::start(self.workload.path(), namespace)
+    }
+
+    /// A process beside the workload, that no hook of a cgroup judges.
+    ///
+    /// # Errors
+    ///
+    /// That it could not be started.
+    pub fn outsider(&self, namespace: &Netns) -> anyhow::Result<Insider> {
+        Insider::start(self.agents.path(), namespace)
     }
 
     /// A process of the workload without any privilege, which has made namespaces of its own.

@@ -12,8 +12,9 @@ use enforcer_tests::{
 };
 use nix::sys::signal::Signal;
 
-use super::{AUTO, pod};
+use super::AUTO;
 use crate::{
+    pod::pod,
     wire,
     world::{PATIENCE, PLAIN, RESOLVER, ip, number, policy, serve},
 };
