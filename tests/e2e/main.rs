@@ -11,6 +11,8 @@ mod demo;
 #[cfg(test)]
 mod enforce;
 #[cfg(test)]
+mod escape;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod full;

@@ -1,10 +1,12 @@
-//! Segments of TCP that their receiver takes: with a checksum.
+//! Segments of TCP and messages of ICMP that their receiver takes: with a checksum.
 
 use std::net::{IpAddr, SocketAddr};
 
 use enforcer_tests::packet::protocol;
 
+pub(crate) const FIN: u8 = 1;
 pub(crate) const SYN: u8 = 2;
+pub(crate) const ACK: u8 = 16;
 
 /// A segment without data (RFC 9293, 3.1).
 pub(crate) fn of(
@@ -23,6 +25,18 @@ pub(crate) fn of(
         checksum(&[pseudo(from.ip(), to.ip(), protocol::TCP, segment.len()), segment.clone()]);
     segment[16..18].copy_from_slice(&sum);
     segment
+}
+
+/// A request for an echo (RFC 792; RFC 4443, 4.1).
+pub(crate) fn echo(from: IpAddr, to: IpAddr) -> Vec<u8> {
+    let mut message = vec![if from.is_ipv4() { 8 } else { 128 }, 0, 0, 0, 0, 1, 0, 1];
+    let pseudo = match from {
+        IpAddr::V4(_) => Vec::new(),
+        IpAddr::V6(_) => pseudo(from, to, protocol::ICMPV6, message.len()),
+    };
+    let sum = checksum(&[pseudo, message.clone()]);
+    message[2..4].copy_from_slice(&sum);
+    message
 }
 
 /// What a checksum covers in front of the header (RFC 9293, 3.1; RFC 8200, 8.1).
