@@ -83,7 +83,8 @@ fn qemu(kernel: &Path, initrd: &Path, console: &Path) -> Command {
     qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
     qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd);
-    qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    // Modules of tunnels put a device of each kind into every namespace, unless this is said.
+    qemu.args(["-append", "console=ttyS0 quiet panic=-1 fb_tunnels=none"]);
     qemu.stdin(Stdio::null()).stdout(Stdio::piped());
     qemu
 }

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, bail};
 
 use super::fetch::Kernel;
 
-/// What the tests' worlds are made of: wires, traffic control, address translation. One that a
-/// kernel has not got as a module is built into it or into another, or too new for it.
-const WANTED: [&str; 12] = [
+/// What the tests' worlds are made of: wires, traffic control, address translation; then what ways
+/// out of a node are made of: protocols, tunnels, devices on a device. One that a kernel has not
+/// got as a module is built into it or into another, or too new or too old for it.
+const WANTED: [&str; 26] = [
     "veth",
     "dummy",
     "sch_ingress",
@@ -21,6 +22,20 @@ const WANTED: [&str; 12] = [
     "nft_nat",
     "nft_redir",
     "nft_reject_inet",
+    "sctp",
+    "dccp_ipv4",
+    "ipip",
+    "sit",
+    "ip_gre",
+    "ip6_tunnel",
+    "vxlan",
+    "geneve",
+    "fou",
+    "wireguard",
+    "macvlan",
+    "ipvlan",
+    "8021q",
+    "tun",
 ];
 
 /// A module as it is inserted.
