@@ -9,15 +9,13 @@ struct Exception {
     reason: &'static str,
 }
 
-const EXCEPTIONS: [Exception; 10] = [
+const EXCEPTIONS: [Exception; 11] = [
     Exception {
         test: "scale::resolves_ten_thousand_names_in_a_hundred_megabytes",
         concerns: |_| true,
         reason: "it measures time and memory, and an emulated machine takes ten times as long",
     },
-    ignored("escape::no_frame_goes_by_xdp"),
-    ignored("escape::no_frame_goes_past_the_queue"),
-    ignored("escape::no_probe_of_a_neighbour_reaches_who_is_none"),
+    without_cookies("connect::a_connect_that_egress_refuses_ends_at_once"),
     without_cookies(
         "poison::forged::a_raw_answer_from_a_local_resolver_is_dropped_where_it_leaves",
     ),
@@ -25,17 +23,17 @@ const EXCEPTIONS: [Exception; 10] = [
         "poison::local::a_socket_of_another_address_does_not_answer_for_a_resolver_on_the_nodes_address",
     ),
     without_cookies("poison::local::a_socket_of_another_address_does_not_answer_for_a_stub"),
+    without_cookies(
+        "poison::race::a_connected_socket_that_asked_the_resolver_besides_reaches_only_the_resolver",
+    ),
+    without_cookies("poison::race::two_threads_that_connect_and_send_reach_only_the_resolver"),
+    without_cookies("poison::race::two_threads_that_send_to_two_servers_reach_only_the_resolver"),
     without_cookies("resolvers::a_stub_on_the_node_teaches_what_it_has_in_its_cache"),
     without_cookies(
         "translation::a_datagram_of_an_unconnected_socket_to_the_service_address_is_answered_and_learned_from",
     ),
     without_cookies("translation::a_service_address_of_the_resolver_is_asked_and_learned_from"),
 ];
-
-/// One that is ignored on every machine: its attribute says why.
-const fn ignored(test: &'static str) -> Exception {
-    Exception { test, concerns: |_| true, reason: "it is ignored everywhere" }
-}
 
 /// The agent cannot tell its network namespace before 5.14 (`SO_NETNS_COOKIE`) and is taken to be
 /// in the initial one; the tests' agents are not.
