@@ -244,7 +244,12 @@ fn problems(reading: &Reading) -> Vec<String> {
     let mut problems = Vec::new();
     let missing = reading.hooks.iter().filter(|hook| !hook.is_attached);
     problems.extend(missing.map(|hook| {
-        format!("hook {} is not attached to {}: restart the agent", hook.hook, hook.target)
+        let remedy = if hook.hook.starts_with("tc_") {
+            "what leaves by it is not judged there; the agent attaches it as soon as it can"
+        } else {
+            "restart the agent"
+        };
+        format!("hook {} is not attached to {}: {remedy}", hook.hook, hook.target)
     }));
     if !reading.agent_running {
         problems.push(format!(

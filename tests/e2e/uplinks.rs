@@ -267,6 +267,8 @@ fn a_named_device_that_goes_is_shown_as_missing_and_judged_when_it_is_back() {
     rig.client.configure(["link del second"]).unwrap();
     let gone = ("degraded".into(), vec![false, false]);
     wait::until_true("it to be missed", PATIENCE, || attached() == gone).unwrap();
+    let problems = agent.status().unwrap()["problems"].to_string();
+    assert!(problems.contains("hook tc_egress is not attached to second"), "{problems}");
     rig.client.configure(make).unwrap();
 
     let back = ("enforcing".into(), vec![true, true]);

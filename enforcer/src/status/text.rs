@@ -89,10 +89,12 @@ fn head(status: &Status, now: Timestamp) -> String {
         ));
         lines.push(format!("resolvers {}", policy.resolvers.join(", ")));
     }
-    if let Some(first) = status.hooks.first() {
+    if !status.hooks.is_empty() {
         let attached = status.hooks.iter().filter(|hook| hook.attached).count();
+        let mut targets: Vec<_> = status.hooks.iter().map(|hook| hook.target.as_str()).collect();
+        targets.dedup();
         let mut line =
-            format!("hooks     {attached} of {} at {}", status.hooks.len(), first.target);
+            format!("hooks     {attached} of {} at {}", status.hooks.len(), targets.join(", "));
         let missing = status.hooks.iter().filter(|hook| !hook.attached);
         let missing: Vec<_> = missing.map(|hook| hook.hook.as_str()).collect();
         if !missing.is_empty() {
