@@ -44,8 +44,8 @@ pub(crate) struct Arguments {
     tier: Option<Tier>,
     #[command(flatten)]
     profile: Profile,
-    /// Runs only the tests whose name contains it
-    filter: Option<String>,
+    /// Runs only the tests whose name contains one of these
+    filters: Vec<String>,
 }
 
 /// Brings the emulator and every kernel of the matrix.
@@ -71,12 +71,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
         asked => fetch::ensure(asked)?,
     };
     let tiers = arguments.tier.map_or_else(|| Tier::value_variants().to_vec(), |tier| vec![tier]);
-    let filter = arguments.filter.as_deref().unwrap_or_default();
     let folder = build::target_directory()?.join("vm");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let payload = Payload::build(arguments.profile, &tiers, filter)?;
+    let payload = Payload::build(arguments.profile, &tiers, &arguments.filters)?;
     if payload.suites.iter().all(|suite| suite.tests.is_empty()) {
-        bail!("find tests whose name contains `{filter}`: there is none");
+        let filters = arguments.filters.join("` or `");
+        bail!("find tests whose name contains `{filters}`: there is none");
     }
     let image = Image::new(&payload)?;
     let mut rows = Vec::new();

@@ -17,7 +17,7 @@ use super::said::Said;
 /// The exit code that a guest asks for when all is well; see `enforcer-guest`.
 const WELL: i32 = 33;
 /// How long a machine may take, boot to end.
-const PATIENCE: Duration = Duration::from_secs(1_800);
+const PATIENCE: Duration = Duration::from_secs(3_600);
 /// How many of the kernel's last lines are shown where a machine died.
 const LAST_LINES: usize = 25;
 

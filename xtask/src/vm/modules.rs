@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, bail};
 
 use super::fetch::Kernel;
 
-/// What the tests' worlds are made of: wires, traffic control, address translation; then what ways
+/// What the tests' worlds are made of: wires, traffic control, address translation, and what a node
+/// brings by itself when it is asked (nothing here does: no `modprobe`); then what ways
 /// out of a node are made of: protocols, tunnels, devices on a device. One that a kernel has not
 /// got as a module is built into it or into another, or too new or too old for it.
-const WANTED: [&str; 26] = [
+const WANTED: [&str; 27] = [
     "veth",
     "dummy",
     "sch_ingress",
@@ -22,6 +23,7 @@ const WANTED: [&str; 26] = [
     "nft_nat",
     "nft_redir",
     "nft_reject_inet",
+    "tcp_diag",
     "sctp",
     "dccp_ipv4",
     "ipip",

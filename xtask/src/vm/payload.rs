@@ -62,7 +62,7 @@ pub(super) struct Suite {
 
 impl Payload {
     /// Builds everything as `cargo xtask test` does, and asks the test programs for their tests.
-    pub(super) fn build(profile: Profile, tiers: &[Tier], filter: &str) -> Result<Self> {
+    pub(super) fn build(profile: Profile, tiers: &[Tier], filters: &[String]) -> Result<Self> {
         setup::for_build()?;
         let mut build = profile.cargo("build");
         build.args(["--all-targets", "--message-format=json-render-diagnostics"]);
@@ -74,7 +74,9 @@ impl Payload {
         let suite = |tier: &Tier| {
             let program = built.program("test", tier.target())?;
             let mut tests = list(&program)?;
-            tests.retain(|test| test.contains(filter));
+            tests.retain(|test| {
+                filters.is_empty() || filters.iter().any(|filter| test.contains(filter))
+            });
             Ok(Suite { tier: *tier, program, tests })
         };
         Ok(Self {
