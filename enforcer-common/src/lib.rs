@@ -38,6 +38,7 @@ pub mod fragment;
 pub mod learned;
 pub mod measure;
 pub mod packet;
+pub mod rejection;
 pub mod rule_mask;
 pub mod settings;
 pub mod socket;

@@ -52,6 +52,8 @@ pub mod flag {
     pub const ALLOW_AF_XDP: u32 = 1 << 7;
     /// Devices are judged, where addresses count that were learned for every network namespace.
     pub const UPLINKS: u32 = 1 << 8;
+    /// Whoever sent a packet that is forwarded is told that it is not let out.
+    pub const REJECT_FORWARDED: u32 = 1 << 9;
 }
 
 impl Settings {

@@ -30,6 +30,7 @@ mod learned;
 mod measure;
 mod names;
 mod packet;
+mod reject;
 mod scratch;
 mod seen;
 mod socket;

@@ -22,8 +22,8 @@ use crate::{flow::has_kept_its_rule, packet::nothing, seen::Seen};
 static FLOWS: LruHashMap<FlowKey, FlowEntry, 65_536> = LruHashMap::new();
 
 const ECHO_REPLY: u16 = 0;
-const ECHO_REQUEST: u16 = 8;
-const ECHO_REQUEST_V6: u16 = 128;
+pub(crate) const ECHO_REQUEST: u16 = 8;
+pub(crate) const ECHO_REQUEST_V6: u16 = 128;
 const ECHO_REPLY_V6: u16 = 129;
 const UNREACHABLE: u16 = 3;
 const TIME_EXCEEDED: u16 = 11;

@@ -59,6 +59,8 @@ pub struct Policy {
     pub virtual_ranges: Option<Vec<IpNet>>,
     /// What may send past every hook.
     pub bypass: Bypass,
+    /// Whoever sent a denied packet that is forwarded is told; else the packet is dropped silently.
+    pub rejects_forwarded: bool,
     /// The rules, first match first; the file's own, then each preset's.
     pub rules: Vec<Rule>,
 }

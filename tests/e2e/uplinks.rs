@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod reject;
 
 use std::{
     net::{SocketAddr, UdpSocket},

@@ -19,6 +19,7 @@ use crate::{
     frame::{Frame, Link, is_uplink},
     hook::egress::{note_use, remember_first},
     packet::{nothing, packets},
+    reject,
     seen::Seen,
     socket::Socket,
     tables::{self, Maps, settings_in_force},
@@ -65,6 +66,12 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
             note_passing(ctx, settings, &seen);
             note_question(ctx, settings, &link, &seen);
         }
+    }
+    if !is_passing
+        && settings.has(flag::REJECT_FORWARDED)
+        && let Some(sent_back) = reject::answer(ctx, &link, &seen)
+    {
+        return sent_back;
     }
     verdict::classifier(if is_passing { Verdict::Allow } else { Verdict::Deny })
 }

@@ -80,6 +80,8 @@ pub struct Tables {
     pub virtual_ranges: Option<Vec<Prefix>>,
     /// What may send past every hook.
     pub bypass: Bypass,
+    /// Whoever sent a denied packet that is forwarded is told.
+    pub rejects_forwarded: bool,
     /// Trusted resolvers, sorted.
     pub resolvers: Vec<(Address, u16)>,
 }
@@ -206,6 +208,7 @@ pub fn compile(
             ranges
         }),
         bypass: policy.bypass,
+        rejects_forwarded: policy.rejects_forwarded,
         resolvers: resolver_keys(resolvers),
         slots: assigned,
     };
@@ -225,6 +228,7 @@ impl Tables {
             (self.virtual_ranges.is_some(), flag::VIRTUAL_STATED),
             (self.bypass.af_xdp, flag::ALLOW_AF_XDP),
             (self.bypass.qdisc_bypass, flag::ALLOW_QDISC_BYPASS),
+            (self.rejects_forwarded, flag::REJECT_FORWARDED),
         ];
         Settings {
             generation,

@@ -86,6 +86,29 @@ pub struct Spec {
     /// What may send past every hook; nothing, unless it is said here.
     #[serde(default)]
     pub bypass: Option<Bypass>,
+    /// What becomes of packets that this node only forwards.
+    #[serde(default)]
+    pub forwarded: Option<Forwarded>,
+}
+
+/// What becomes of packets that this node only forwards.
+#[derive(Debug, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Forwarded {
+    /// `drop` (default) says nothing to whoever sent a denied packet; `reject` sends a reset of
+    /// TCP, or "administratively prohibited".
+    #[serde(default)]
+    pub denied: Option<Denied>,
+}
+
+/// What whoever sent a denied packet is told.
+#[derive(Debug, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Denied {
+    /// Nothing.
+    Drop,
+    /// That it is not let out.
+    Reject,
 }
 
 /// What may send past every hook.

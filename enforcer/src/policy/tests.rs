@@ -51,7 +51,9 @@ fn reads_two_hundred_thousand_endpoints_in_time_that_grows_with_them() {
 
 #[test]
 fn the_schema_has_the_keys_that_the_parser_knows() {
-    use super::validate::{KEYS, METADATA_KEYS, SPEC_KEYS, bypass, dns, endpoint, presets, rule};
+    use super::validate::{
+        KEYS, METADATA_KEYS, SPEC_KEYS, bypass, dns, endpoint, forwarded, presets, rule,
+    };
     let schema = serde_json::to_value(schema::schema()).unwrap();
     let keys = |pointer: &str| -> Vec<String> {
         let properties = schema.pointer(pointer).and_then(|value| value.get("properties"));
@@ -69,6 +71,7 @@ fn the_schema_has_the_keys_that_the_parser_knows() {
     assert_eq!(keys("/$defs/Metadata"), sorted(&METADATA_KEYS));
     assert_eq!(keys("/properties/spec"), sorted(&SPEC_KEYS));
     assert_eq!(keys("/$defs/Bypass"), sorted(&bypass::KEYS));
+    assert_eq!(keys("/$defs/Forwarded"), sorted(&forwarded::KEYS));
     assert_eq!(keys("/$defs/Dns"), sorted(&later));
     assert_eq!(keys("/$defs/Preset"), sorted(&presets::KEYS));
     assert_eq!(keys("/$defs/Rule"), sorted(&rule::KEYS));

@@ -7,6 +7,7 @@ pub(super) mod bypass;
 pub(super) mod dns;
 pub(super) mod endpoint;
 mod fields;
+pub(super) mod forwarded;
 mod ports;
 pub(super) mod presets;
 mod report;
@@ -32,8 +33,16 @@ pub(super) const KEYS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 /// Keys of `metadata`: what a Kubernetes object carries besides the name means nothing here.
 pub(super) const METADATA_KEYS: [&str; 4] = ["name", "namespace", "labels", "annotations"];
 /// Keys of `spec`.
-pub(super) const SPEC_KEYS: [&str; 7] =
-    ["mode", "dns", "presets", "rules", "virtualRanges", "allowPrivateAnswers", "bypass"];
+pub(super) const SPEC_KEYS: [&str; 8] = [
+    "mode",
+    "dns",
+    "presets",
+    "rules",
+    "virtualRanges",
+    "allowPrivateAnswers",
+    "bypass",
+    "forwarded",
+];
 
 /// Reads the root of a document.
 pub(super) fn validate(root: &Node) -> Parsed {
@@ -97,6 +106,8 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
     let bypass = fields
         .get("bypass")
         .map_or_else(|| Some(Bypass::default()), |node| bypass::bypass(node, report));
+    let rejects_forwarded =
+        fields.get("forwarded").map_or(Some(false), |node| forwarded::rejects(node, report));
     let mut rules = Vec::new();
     if let Some(node) = fields.get("rules") {
         let entries = report.list(node, "`rules`", "`rules: []` for none").unwrap_or_default();
@@ -116,6 +127,7 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
         dns: dns?,
         virtual_ranges,
         bypass: bypass?,
+        rejects_forwarded: rejects_forwarded?,
         rules,
     })
 }

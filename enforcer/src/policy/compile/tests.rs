@@ -142,6 +142,7 @@ fn policy(rules: Vec<Rule>) -> Policy {
         },
         virtual_ranges: None,
         bypass: Bypass::default(),
+        rejects_forwarded: false,
         rules: numbered.map(|(index, rule)| Rule { name: format!("r{index}"), ..rule }).collect(),
     }
 }

@@ -231,6 +231,7 @@ fn policy(rules: Vec<Rule>) -> Policy {
         },
         virtual_ranges: None,
         bypass: Bypass::default(),
+        rejects_forwarded: false,
         rules,
     }
 }
