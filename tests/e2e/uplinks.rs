@@ -12,7 +12,7 @@ use std::{
 
 use enforcer_tests::{
     Capture, Insider, Packet, Peer, Probe, Rig, capture::Seen, insider::Kind, link::CLIENT_DEVICE,
-    packet::protocol, require_privilege, wait,
+    newcomer::Newcomer, packet::protocol, require_privilege, wait,
 };
 use nix::{
     libc,
@@ -235,6 +235,19 @@ fn a_device_that_appears_is_judged_and_one_that_goes_is_missed() {
 
         agent.wait_for_line("its end", |line| line.contains("an uplink is gone")).unwrap();
         wait::until_true("status", PATIENCE, || targets() == [CLIENT_DEVICE]).unwrap();
+    }
+}
+
+/// `cargo xtask test newcomer` is the long form, which measures.
+#[test]
+fn frames_stop_to_pass_when_a_device_becomes_an_uplink_and_sockets_never_reach_it() {
+    require_privilege!();
+    for mode in ["tcx", "clsact"] {
+        if !modes().iter().any(|it| it.contains(&mode)) {
+            continue;
+        }
+        let outcome = Newcomer { devices: 2, tc_mode: Some(mode.to_owned()) }.run().unwrap();
+        assert_eq!(outcome.faults(), [""; 0], "{outcome}");
     }
 }
 

@@ -30,6 +30,7 @@ pub mod link;
 pub mod malformed;
 pub mod nameserver;
 pub mod netns;
+pub mod newcomer;
 pub mod packet;
 pub mod peer;
 pub mod privilege;

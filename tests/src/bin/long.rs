@@ -1,4 +1,4 @@
-//! The long runs of `cargo xtask test race`, `spoof` and `malformed`.
+//! The long runs of `cargo xtask test race`, `spoof` and their like.
 
 use std::{
     io::{self, Write as _},
@@ -6,7 +6,9 @@ use std::{
 };
 
 use clap::Parser;
-use enforcer_tests::{inbound::Inbound, malformed::Malformed, privilege, race::Race, spoof::Spoof};
+use enforcer_tests::{
+    inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege, race::Race, spoof::Spoof,
+};
 
 /// Runs that are too long for every day.
 #[derive(Debug, Parser)]
@@ -20,6 +22,8 @@ enum Arguments {
     Malformed(Malformed),
     /// Connections and datagrams from outside
     Inbound(Inbound),
+    /// Devices that become uplinks
+    Newcomer(Newcomer),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +52,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Malformed(malformed) => {
             let outcome = malformed.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Newcomer(newcomer) => {
+            let outcome = newcomer.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Inbound(inbound) => {

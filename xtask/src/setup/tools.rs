@@ -11,8 +11,9 @@ use crate::toolchain;
 pub(crate) type Tool = (&'static str, &'static str);
 
 /// What the privileged tests and the demo call.
-pub(crate) const TESTS: [Tool; 8] = [
+pub(crate) const TESTS: [Tool; 9] = [
     ("ip", "iproute2"),
+    ("tc", "iproute2"),
     ("nft", "nftables"),
     ("bpftool", "bpftool"),
     ("tcpdump", "tcpdump"),

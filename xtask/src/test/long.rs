@@ -26,6 +26,9 @@ pub(crate) enum Run {
     /// Has 10,000 connections and 100,000 datagrams from outside answered under an empty allowlist.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Inbound(Arguments),
+    /// Makes 100 devices uplinks, one after the other, and measures until when frames pass there.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Newcomer(Arguments),
 }
 
 impl Run {
@@ -36,6 +39,7 @@ impl Run {
             Self::Spoof(arguments) => ("spoof", arguments),
             Self::Malformed(arguments) => ("malformed", arguments),
             Self::Inbound(arguments) => ("inbound", arguments),
+            Self::Newcomer(arguments) => ("newcomer", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
