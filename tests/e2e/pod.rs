@@ -19,10 +19,17 @@ pub(crate) fn pod(rig: &Rig) -> Netns {
         "route add default via 10.244.0.1",
     ])
     .unwrap();
-    let rules = "add table ip nat; \
-         add chain ip nat post { type nat hook postrouting priority 100 ; }; \
-         add rule ip nat post oifname uplink masquerade";
+    masquerade(rig, "ip");
+    pod
+}
+
+/// Has the node put its own address in the place of a sender's: `family` is `ip` or `ip6`.
+pub(crate) fn masquerade(rig: &Rig, family: &str) {
+    let rules = format!(
+        "add table {family} nat; \
+         add chain {family} nat post {{ type nat hook postrouting priority 100 ; }}; \
+         add rule {family} nat post oifname uplink masquerade"
+    );
     let done = rig.client.output(std::process::Command::new("nft").arg(rules)).unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    pod
 }

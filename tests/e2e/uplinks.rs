@@ -11,15 +11,16 @@ use std::{
 };
 
 use enforcer_tests::{
-    Capture, Insider, Packet, Peer, Probe, Rig, capture::Seen, insider::Kind, link::CLIENT_DEVICE,
-    newcomer::Newcomer, packet::protocol, require_privilege, wait,
+    Capture, Insider, Packet, Peer, Probe, Rig,
+    capture::Seen,
+    insider::Kind,
+    link::{CLIENT_DEVICE, device_address},
+    newcomer::Newcomer,
+    packet::protocol,
+    require_privilege, wait,
 };
-use nix::{
-    libc,
-    sys::socket::{
-        AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike as _,
-        SockaddrStorage, sendto, socket,
-    },
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, sendto, socket,
 };
 use serde_json::Value;
 
@@ -38,20 +39,7 @@ const AUTO: &[&str] = &["--tc", "auto"];
 fn send_frame(rig: &Rig, insider: &Insider, packet: &Packet) {
     let socket = insider.socket(Kind::Packet).unwrap();
     let index = rig.client.run(|| Ok(nix::net::if_::if_nametoindex(CLIENT_DEVICE)?)).unwrap();
-    let mut hardware = [0; 8];
-    hardware[..6].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
-    let address = libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET).unwrap(),
-        sll_protocol: ETHERTYPE_IPV4.to_be(),
-        sll_ifindex: i32::try_from(index).unwrap(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: hardware,
-    };
-    let size = u32::try_from(size_of_val(&address)).unwrap();
-    // SAFETY: an address of a packet socket, and its size.
-    let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(size)) }.unwrap();
+    let address = device_address(index, ETHERTYPE_IPV4, [2, 0, 0, 0, 0, 1]).unwrap();
     // A drop at the device may be told as an error.
     let _: Result<usize, nix::Error> =
         sendto(socket.as_raw_fd(), &packet.bytes(), &address, MsgFlags::empty());

@@ -6,6 +6,12 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
+use nix::{
+    libc,
+    sys::socket::{LinkAddr, SockaddrLike as _},
+};
+
 use crate::{netns::Netns, wait};
 
 /// The client's address.
@@ -29,6 +35,29 @@ const CLIENT_HARDWARE: &str = "02:00:00:00:00:02";
 const WORLD_HARDWARE: &str = "02:00:00:00:00:01";
 const NETWORK_V4: &str = "192.0.2.0/24";
 const NETWORK_V6: &str = "2001:db8:0:1::/64";
+
+/// A device, by its index, as a packet socket sends by it: what the packet is called (an
+/// `EtherType`), and to whom on its link.
+///
+/// # Errors
+///
+/// An index that no device has.
+pub fn device_address(index: u32, ethertype: u16, to: [u8; 6]) -> anyhow::Result<LinkAddr> {
+    let mut hardware = [0; 8];
+    hardware[..6].copy_from_slice(&to);
+    let address = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET)?,
+        sll_protocol: ethertype.to_be(),
+        sll_ifindex: i32::try_from(index)?,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 6,
+        sll_addr: hardware,
+    };
+    let size = u32::try_from(size_of_val(&address))?;
+    // SAFETY: an address of a packet socket, and its size.
+    unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(size)) }.context("name a device")
+}
 
 /// Whether an address is the client's own.
 pub fn is_client(address: IpAddr) -> bool {

@@ -126,9 +126,9 @@ impl Datapath {
         })
     }
 
-    /// Attaches every hook, those of `uplinks` as well, then removes what earlier starts left behind: until then both judge,
-    /// and a packet must pass both. `accepted` tells the connections, this side first, that were
-    /// opened to this node before.
+    /// Attaches every hook, those of `uplinks` as well, then removes what earlier starts left
+    /// behind: until then both judge, and a packet must pass both. `accepted` tells the connections,
+    /// this side first, that were opened to this node before.
     ///
     /// # Errors
     ///

@@ -6,12 +6,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use enforcer_tests::{Netns, link::CLIENT_DEVICE};
+use enforcer_tests::{
+    Netns,
+    link::{CLIENT_DEVICE, device_address},
+};
 use nix::{
     errno::Errno,
     libc,
     net::if_::if_nametoindex,
-    sys::socket::{LinkAddr, MsgFlags, SockaddrLike as _, sendto},
+    sys::socket::{LinkAddr, MsgFlags, sendto},
 };
 
 use super::{
@@ -186,20 +189,7 @@ pub(super) fn device(ground: &Ground<'_>, name: &str, called: u16) -> anyhow::Re
 /// As [`device`], in a namespace.
 pub(super) fn device_in(namespace: &Netns, name: &str, called: u16) -> anyhow::Result<LinkAddr> {
     let index = namespace.run(|| Ok(if_nametoindex(name)?))?;
-    let mut hardware = [0; 8];
-    hardware[..6].copy_from_slice(&FAR);
-    let address = libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET)?,
-        sll_protocol: called.to_be(),
-        sll_ifindex: i32::try_from(index)?,
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: hardware,
-    };
-    let size = u32::try_from(size_of_val(&address))?;
-    // SAFETY: an address of a packet socket, and its size.
-    unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(size)) }.context("name a device")
+    device_address(index, called, FAR)
 }
 
 fn early<'g>(ground: &'g Ground<'_>, _: Targets) -> anyhow::Result<Way<'g>> {

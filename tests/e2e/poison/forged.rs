@@ -9,15 +9,10 @@ use enforcer_common::measure;
 use enforcer_tests::{
     Insider, Packet, Rig,
     insider::{Kind, bind_to},
-    link::CLIENT_V6,
+    link::{CLIENT_V6, device_address},
     require_privilege,
 };
-use nix::{
-    libc,
-    sys::socket::{
-        LinkAddr, MsgFlags, SockaddrLike as _, SockaddrStorage, sendto, setsockopt, sockopt,
-    },
-};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, sendto, setsockopt, sockopt};
 
 use super::{
     GOAL, WILD, ask, asker, fails_without, ignored, resolver, server, succeeds_only_without,
@@ -32,7 +27,7 @@ use crate::{
 const ETHERTYPE_IPV4: u16 = 0x0800;
 /// The loopback device has this index in every network namespace
 /// (`LOOPBACK_IFINDEX`, include/net/flow.h).
-const LOOPBACK_INDEX: i32 = 1;
+const LOOPBACK_INDEX: u32 = 1;
 const RESOLVER_V6: &str = "2001:db8:53::53";
 pub(super) const LOCAL: &str = "virtualRanges: []\ndns: {resolvers: [127.0.0.1]}";
 
@@ -62,18 +57,7 @@ fn send_raw(insider: &Insider, packet: &[u8], to: SocketAddr) {
 /// Puts a packet on the loopback device, past everything that looks at what sockets send.
 pub(super) fn send_on_loopback(insider: &Insider, packet: &[u8]) {
     let socket = insider.socket(Kind::Packet).unwrap();
-    let address = libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET).unwrap(),
-        sll_protocol: ETHERTYPE_IPV4.to_be(),
-        sll_ifindex: LOOPBACK_INDEX,
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: [0; 8],
-    };
-    let size = u32::try_from(size_of_val(&address)).unwrap();
-    // SAFETY: an address of a packet socket, and its size.
-    let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(size)) }.unwrap();
+    let address = device_address(LOOPBACK_INDEX, ETHERTYPE_IPV4, [0; 6]).unwrap();
     sendto(socket.as_raw_fd(), packet, &address, MsgFlags::empty()).unwrap();
 }
 

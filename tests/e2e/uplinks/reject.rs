@@ -23,7 +23,7 @@ use nix::{
 
 use super::{ALLOWED, DENIED, RULE};
 use crate::{
-    pod::pod,
+    pod::{masquerade, pod},
     world::{PATIENCE, PLAIN, dropped, ip, modes, policy},
 };
 
@@ -47,11 +47,7 @@ fn pod_of_both(rig: &Rig) -> Netns {
         "-6 route add default via fd00:244::1",
     ])
     .unwrap();
-    let rules = "add table ip6 nat; \
-         add chain ip6 nat post { type nat hook postrouting priority 100 ; }; \
-         add rule ip6 nat post oifname uplink masquerade";
-    let done = rig.client.output(std::process::Command::new("nft").arg(rules)).unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    masquerade(rig, "ip6");
     pod
 }
 

@@ -7,18 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-use nix::{
-    libc,
-    sys::socket::{LinkAddr, MsgFlags, SockaddrLike as _, sendto},
-};
+use nix::sys::socket::{LinkAddr, MsgFlags, sendto};
 
 use crate::{
-    Capture, Insider, Packet, Rig, capture::Seen, insider::Kind, packet::protocol, service::Service,
+    Capture, Insider, Packet, Rig, capture::Seen, insider::Kind, link::device_address,
+    packet::protocol, service::Service,
 };
 
 const INTERVAL: Duration = Duration::from_micros(200);
 const ETHERTYPE_IPV4: u16 = 0x0800;
+const EVERYBODY: [u8; 6] = [0xff; 6];
 /// Port of the datagrams of a socket.
 const PORT: u16 = 443;
 
@@ -45,7 +43,7 @@ impl Sender {
         let packets = insider.socket(Kind::Packet)?;
         let datagrams = insider.datagrams(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
         let index = rig.client.run(|| Ok(nix::net::if_::if_nametoindex(device)?))?;
-        let address = device_address(index)?;
+        let address = device_address(index, ETHERTYPE_IPV4, EVERYBODY)?;
         let sent = Arc::new(Sent {
             frames_to: Ipv4Addr::new(198, 18, 0, number).into(),
             datagrams_to: Ipv4Addr::new(198, 19, 0, number).into(),
@@ -133,21 +131,4 @@ impl Sent {
         let is_allowed = datagrams.send_to(b"ping", (self.datagrams_to, PORT)).is_ok();
         sent.1 += u64::from(is_allowed);
     }
-}
-
-/// Everybody behind a device, for a packet socket.
-fn device_address(index: u32) -> anyhow::Result<LinkAddr> {
-    let address = libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET)?,
-        sll_protocol: ETHERTYPE_IPV4.to_be(),
-        sll_ifindex: index.cast_signed(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: [0xff; 8],
-    };
-    let size = u32::try_from(size_of_val(&address))?;
-    // SAFETY: an address of a packet socket, and its size.
-    let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(size)) };
-    address.context("make the address of a device")
 }
