@@ -11,6 +11,7 @@
 
 mod connections;
 mod enforcement;
+mod guard;
 mod handover;
 mod policy_file;
 mod refusal;
@@ -159,6 +160,9 @@ impl Agent {
             cgroup: below(&root, &cgroup),
             uplinks: Vec::new(),
             unjudged: Vec::new(),
+            restored: 0,
+            not_restored: Vec::new(),
+            is_unloaded: false,
             resolvers: servers.trusted.clone(),
             loaded_at: Timestamp::now(),
             reload_error: None,
@@ -271,7 +275,10 @@ impl Agent {
                     Request::Reload => self.reload(Asked::Explicitly),
                 },
                 () = watch.changed() => self.reload(Asked::ByChange),
-                _ = tick.tick() => self.log_failure("write the state", Self::tick),
+                _ = tick.tick() => {
+                    self.guard().await;
+                    self.log_failure("write the state", Self::tick);
+                }
                 () = self.uplinks.changed() => self.follow_uplinks().await,
                 _ = sweep.tick() => {
                     self.log_failure("sweep", |agent| {

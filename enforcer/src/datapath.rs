@@ -13,6 +13,7 @@
 
 pub mod attach;
 pub mod document;
+mod guard;
 pub mod handover;
 pub mod learned;
 mod link;

@@ -17,6 +17,8 @@ mod flows;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
 mod input;

@@ -208,6 +208,7 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
         },
         rules: rules.collect(),
         resolution: ResolutionInfo::default(),
+        restored: 0,
         problems: vec![],
     }
 }

@@ -23,6 +23,12 @@ pub(super) struct Circumstances {
     pub(super) uplinks: Vec<UplinkInfo>,
     /// Devices that packets leave by unjudged, each with why.
     pub(super) unjudged: Vec<String>,
+    /// How often something had to be put back.
+    pub(super) restored: u64,
+    /// What could not be, each with why.
+    pub(super) not_restored: Vec<String>,
+    /// Somebody has unloaded everything.
+    pub(super) is_unloaded: bool,
     pub(super) resolvers: Vec<SocketAddr>,
     pub(super) loaded_at: Timestamp,
     /// Why the newest attempt to load a policy failed.
@@ -53,6 +59,7 @@ pub(super) fn document(
         );
     }
     problems.extend(circumstances.unjudged.iter().cloned());
+    problems.extend(circumstances.not_restored.iter().cloned());
     Document {
         agent: circumstances.agent.clone(),
         cgroup: circumstances.cgroup.clone(),
@@ -68,6 +75,7 @@ pub(super) fn document(
             reload_error: circumstances.reload_error.clone(),
         },
         rules: rules.map(|(rule, slot)| rule_info(rule, *slot)).collect(),
+        restored: circumstances.restored,
         resolution: resolution(enforcement, progress),
         problems,
     }

@@ -6,7 +6,7 @@ use aya::{
     Ebpf,
     programs::{
         CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr,
-        CgroupSockopt, Program, ProgramError, SchedClassifier, TcAttachType,
+        CgroupSockopt, Program, ProgramError, ProgramInfo, SchedClassifier, TcAttachType,
         links::{FdLink, LinkError},
     },
 };
@@ -178,6 +178,20 @@ impl Hook {
     }
 
     pub(super) fn verified_instructions(&self, object: &Ebpf) -> Result<u32, DatapathError> {
+        Ok(self.info(object)?.verified_instruction_count().unwrap_or(0))
+    }
+
+    /// The number that the kernel has given the program.
+    pub(super) fn program_id(&self, object: &Ebpf) -> Result<u32, DatapathError> {
+        Ok(self.info(object)?.id())
+    }
+
+    /// Where the link to a device is pinned.
+    pub(super) fn pin_name(&self, index: u32) -> String {
+        format!("{}_{index}", self.name)
+    }
+
+    fn info(&self, object: &Ebpf) -> Result<ProgramInfo, DatapathError> {
         let info = match object.program(self.program) {
             Some(Program::CgroupSkb(program)) => program.info(),
             Some(Program::CgroupSockAddr(program)) => program.info(),
@@ -186,12 +200,11 @@ impl Hook {
             Some(Program::SchedClassifier(program)) => program.info(),
             _ => return Err(DatapathError::Missing { what: self.program }),
         };
-        let info = info.map_err(|source| DatapathError::Program {
+        info.map_err(|source| DatapathError::Program {
             program: self.program,
             kernel: kernel_release(),
             source: Box::new(source),
-        })?;
-        Ok(info.verified_instruction_count().unwrap_or(0))
+        })
     }
 
     pub(super) fn program_of<'a, P>(&self, object: &'a mut Ebpf) -> Result<&'a mut P, DatapathError>

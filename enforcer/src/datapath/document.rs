@@ -121,6 +121,10 @@ pub struct Document {
     pub rules: Vec<RuleInfo>,
     /// How the resolution of exact names stands.
     pub resolution: ResolutionInfo,
+    /// How often something that somebody had taken out of the kernel was put back, since the agent
+    /// started.
+    #[serde(default)]
+    pub restored: u64,
     /// What keeps the agent from being whole, one sentence each; empty: nothing.
     pub problems: Vec<String>,
 }

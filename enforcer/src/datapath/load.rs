@@ -55,9 +55,9 @@ pub struct Datapath {
     pub(super) maps: Maps,
     pub(super) applied: Applied,
     pub(super) object: Ebpf,
-    folder: Folder,
+    pub(super) folder: Folder,
     pub(super) instance: Instance,
-    cgroup: PathBuf,
+    pub(super) cgroup: PathBuf,
     pub(super) tc_mode: TcMode,
     pub(super) judges_uplinks: bool,
     /// The devices that are judged, by index.

@@ -22,6 +22,8 @@ use super::DatapathError;
 
 const CURRENT: &str = "current";
 const NEXT: &str = "next";
+/// The end of the name of a start that is being removed.
+const ENDED: &str = "-ended";
 
 /// The folder of all starts.
 #[derive(Debug, Clone)]
@@ -74,10 +76,7 @@ impl Folder {
     /// Makes the folder of a start that begins at this boot time.
     pub fn make_instance(&self, now_ns: u64) -> Result<Instance, DatapathError> {
         let instance = Instance(self.0.join(format!("abi{ABI_VERSION}-{now_ns:x}")));
-        for part in ["maps", "programs", "links"] {
-            let path = instance.0.join(part);
-            fs::create_dir_all(&path).map_err(DatapathError::pin("make the folder", path))?;
-        }
+        instance.make_folders()?;
         Ok(instance)
     }
 
@@ -107,6 +106,15 @@ impl Instance {
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Makes its folders, where they are not there.
+    pub fn make_folders(&self) -> Result<(), DatapathError> {
+        for part in ["maps", "programs", "links"] {
+            let path = self.0.join(part);
+            fs::create_dir_all(&path).map_err(DatapathError::pin("make the folder", path))?;
+        }
+        Ok(())
     }
 
     /// Whether this agent knows the layout of its maps.
@@ -146,6 +154,24 @@ impl Instance {
         }
         fs::remove_dir(&folder).map_err(DatapathError::pin("remove", folder))?;
         Ok(removed)
+    }
+
+    /// Whether its folder is there.
+    pub fn is_there(&self) -> Result<bool, DatapathError> {
+        self.0.try_exists().map_err(DatapathError::pin("inspect", &self.0))
+    }
+
+    /// Gives it another name, in one step: an agent that is alive knows by that that it is to end,
+    /// and that nothing is to be put back.
+    pub fn end(self) -> Result<Self, DatapathError> {
+        if self.0.to_string_lossy().ends_with(ENDED) {
+            return Ok(self);
+        }
+        let mut ended = self.0.clone().into_os_string();
+        ended.push(ENDED);
+        let ended = PathBuf::from(ended);
+        fs::rename(&self.0, &ended).map_err(DatapathError::pin("rename", self.0))?;
+        Ok(Self(ended))
     }
 
     /// Removes the empty folder itself.

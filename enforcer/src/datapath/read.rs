@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use aya::{maps::MapInfo, programs::links::PinnedLink};
+use aya::maps::MapInfo;
 use enforcer_common::{
     abi::{BANKS, DOCUMENT_PAGES, map},
     counter::total_entry,
@@ -15,6 +15,7 @@ use super::{
     BootTime, DatapathError, Document,
     attach::HOOKS,
     document::{AgentInfo, Page},
+    link,
     maps::{Maps, found, sum},
     pin::{Folder, Instance},
     reading::{Counter, HookState, LearnedAddress, MapUse, Reading, Totals},
@@ -189,7 +190,7 @@ fn hooks(instance: &Instance, cgroup: &str) -> Vec<HookState> {
         .map(|hook| HookState {
             hook: hook.name.to_owned(),
             target: cgroup.to_owned(),
-            is_attached: PinnedLink::from_pin(instance.link(hook.name)).is_ok(),
+            is_attached: link::is_attached(&instance.link(hook.name)),
         })
         .collect()
 }

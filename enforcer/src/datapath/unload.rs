@@ -30,7 +30,7 @@ pub fn unload(bpffs: &Path) -> Result<Removed, DatapathError> {
     let folder = Folder::new(bpffs);
     let mut removed = Removed::default();
     for instance in folder.instances()? {
-        removed.add(remove(&instance)?);
+        removed.add(remove(&instance.end()?)?);
     }
     folder.remove()?;
     Ok(removed)

@@ -10,7 +10,7 @@ use aya::{
     maps::{HashMap, MapData},
     programs::{
         LinkOrder, ProgramError, SchedClassifier,
-        links::{FdLink, PinnedLink},
+        links::FdLink,
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
 };
@@ -24,6 +24,7 @@ use super::{
     Datapath, DatapathError,
     attach::{Hook, UPLINK_HOOKS},
     document::UplinkInfo,
+    link,
     maps::removed,
     pin::Instance,
     preflight,
@@ -113,7 +114,7 @@ impl Datapath {
                     let link: FdLink = link
                         .try_into()
                         .map_err(|_not_a_link| DatapathError::Missing { what: "link support" })?;
-                    let path = self.instance.link(&pin_name(hook, uplink.index));
+                    let path = self.instance.link(&hook.pin_name(uplink.index));
                     link.pin(path).map_err(|source| DatapathError::PinObject {
                         what: format!("link {} of {}", hook.name, uplink.name),
                         source,
@@ -188,10 +189,34 @@ impl Datapath {
             .map_err(DatapathError::map("write", map::UPLINKS))
     }
 
-    /// Takes the hooks off a device, which may be gone.
-    fn leave(&mut self, index: u32) -> Result<(), DatapathError> {
+    /// Whether both filters of a device are there. The kernel says so when it is asked to add one
+    /// in the same place, and does add it where it is not: a filter that is missing is then back
+    /// alone, and is taken away again with the other.
+    pub(super) fn has_filters(&mut self, index: u32) -> Result<bool, DatapathError> {
+        let entry =
+            self.maps.uplinks.get(&index, 0).map_err(DatapathError::map("read", map::UPLINKS))?;
+        let Some(name) = name_of(index) else { return Ok(false) };
+        let is_ethernet = entry.header_bytes == ETHERNET_HEADER_BYTES;
+        let uplink = Uplink { index, name, is_ethernet };
         for hook in UPLINK_HOOKS {
-            let path = self.instance.link(&pin_name(hook, index));
+            let options = TcAttachOptions::Netlink(NlOptions {
+                priority: PRIORITY,
+                handle: TcHandle::from(entry.handle),
+                classid: None,
+            });
+            match self.attach_to(hook, &uplink, options) {
+                Err(DatapathError::AttachDevice { source, .. }) if is_there_already(&*source) => {}
+                // Dropped, it is gone.
+                Ok(_) | Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes the hooks off a device, which may be gone.
+    pub(super) fn leave(&mut self, index: u32) -> Result<(), DatapathError> {
+        for hook in UPLINK_HOOKS {
+            let path = self.instance.link(&hook.pin_name(index));
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(DatapathError::pin("remove", path)(error));
@@ -204,11 +229,6 @@ impl Datapath {
     }
 }
 
-/// Where the link of a device is pinned.
-fn pin_name(hook: Hook, index: u32) -> String {
-    format!("{}_{index}", hook.name)
-}
-
 fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> DatapathError {
     let device = uplink.name.clone();
     move |source| DatapathError::AttachDevice {
@@ -218,15 +238,18 @@ fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> Datapath
     }
 }
 
-fn is_there_already(error: &TcError) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
+fn is_there_already(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut source = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<io::Error>() {
             return error.kind() == io::ErrorKind::AlreadyExists;
         }
+        if let Some(TcError::AlreadyAttached) = error.downcast_ref() {
+            return true;
+        }
         source = error.source();
     }
-    matches!(error, TcError::AlreadyAttached)
+    false
 }
 
 /// Removes the filters of one start, of one device or of all.
@@ -272,10 +295,10 @@ pub(super) fn hooks(
         entries.insert(index, entry);
     }
     let state = |hook: Hook, told: &UplinkInfo| {
-        let pin = instance.link(&pin_name(hook, told.index));
-        let is_attached = entries.get(&told.index).is_some_and(|entry| {
-            entry.attached == attached::FILTER || PinnedLink::from_pin(pin).is_ok()
-        });
+        let pin = instance.link(&hook.pin_name(told.index));
+        let is_attached = entries
+            .get(&told.index)
+            .is_some_and(|entry| entry.attached == attached::FILTER || link::is_attached(&pin));
         HookState { hook: hook.name.to_owned(), target: told.name.clone(), is_attached }
     };
     Ok(told.iter().flat_map(|told| UPLINK_HOOKS.map(|hook| state(hook, told))).collect())

@@ -89,6 +89,7 @@ pub(crate) fn reading() -> Reading {
                 learned: 12,
                 ignored: [("negative".to_owned(), 1)].into(),
             },
+            restored: 0,
             problems: vec![],
         },
         generation: 7,

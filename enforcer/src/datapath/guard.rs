@@ -1,0 +1,176 @@
+//! Puts back what somebody has taken out of the kernel while the agent lives: hooks that are
+//! detached, pins that are removed or lead elsewhere.
+//!
+//! A hook whose pin is removed is detached by that, since nothing else holds its link: the agent
+//! could die at any time, and `unload` must be able to end it all.
+
+use std::{fs, io, path::Path};
+
+use super::{
+    Datapath, DatapathError,
+    attach::{HOOKS, Hook, UPLINK_HOOKS, WRITER},
+    link,
+    uplinks::TcMode,
+};
+
+/// What was found wrong.
+#[derive(Debug, Default)]
+pub struct Guarded {
+    /// What has been put back, or taken away to be put back by [`Datapath::judge_uplinks`].
+    pub restored: Vec<String>,
+    /// What could not be, and why.
+    pub failed: Vec<(String, DatapathError)>,
+    /// Whether all of it has been taken away at once, as `enforcer unload` does: then nothing is
+    /// put back.
+    pub is_unloaded: bool,
+    /// Whether devices have to be attached to again.
+    pub has_left_uplinks: bool,
+}
+
+/// Whether a link is as it was made.
+enum Health {
+    Good,
+    Bad,
+}
+
+impl Datapath {
+    /// Compares what is in the kernel with what this start has put there, and puts it back.
+    pub fn guard(&mut self) -> Guarded {
+        let mut guarded = Guarded::default();
+        match self.instance.is_there() {
+            Ok(true) => {}
+            Ok(false) => {
+                guarded.is_unloaded = true;
+                return guarded;
+            }
+            Err(error) => {
+                guarded.failed.push(("the folder of pins".to_owned(), error));
+                return guarded;
+            }
+        }
+        self.guard_pins(&mut guarded);
+        for hook in HOOKS {
+            let restored = self.guard_hook(hook);
+            guarded.note(format!("hook {}", hook.name), restored);
+        }
+        self.guard_uplinks(&mut guarded);
+        guarded
+    }
+
+    fn guard_pins(&mut self, guarded: &mut Guarded) {
+        if let Err(error) = self.instance.make_folders() {
+            guarded.failed.push(("the folder of pins".to_owned(), error));
+            return;
+        }
+        for (name, map) in self.object.maps().filter(|(name, _)| !name.starts_with('.')) {
+            let path = self.instance.map(name);
+            let what = format!("pin of map {name}");
+            let restored = pin_again(&path, &what, || map.pin(&path));
+            guarded.note(what, restored);
+        }
+        for hook in HOOKS.iter().chain(&UPLINK_HOOKS).chain([&WRITER]) {
+            let path = self.instance.program(hook.program);
+            let what = format!("pin of program {}", hook.program);
+            let Some(program) = self.object.program_mut(hook.program) else { continue };
+            let restored = pin_again(&path, &what, || program.pin(&path));
+            guarded.note(what, restored);
+        }
+        let is_current = self.folder.current().map(|it| it.as_ref() == Some(&self.instance));
+        let restored = match is_current {
+            Ok(true) => Ok(false),
+            Ok(false) => self.folder.set_current(&self.instance).map(|()| true),
+            Err(error) => Err(error),
+        };
+        guarded.note("the link to the pins".to_owned(), restored);
+    }
+
+    /// Whether it had to be attached again.
+    fn guard_hook(&mut self, hook: Hook) -> Result<bool, DatapathError> {
+        let pin = self.instance.link(hook.name);
+        match self.health(hook, &pin)? {
+            Health::Good => Ok(false),
+            Health::Bad => {
+                remove(&pin)?;
+                hook.attach(&mut self.object, &self.cgroup, &self.instance)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Leaves the devices on which something is missing; they are attached to again as new ones.
+    fn guard_uplinks(&mut self, guarded: &mut Guarded) {
+        let indices: Vec<u32> = self.uplinks.keys().copied().collect();
+        for index in indices {
+            let judged = match self.tc_mode {
+                TcMode::Tcx => self.has_links(index),
+                TcMode::Clsact => self.has_filters(index),
+            };
+            let name = self.uplinks.get(&index).cloned().unwrap_or_default();
+            let left = match judged {
+                Ok(true) => Ok(false),
+                Ok(false) => self.leave(index).map(|()| {
+                    self.uplinks.remove(&index);
+                    guarded.has_left_uplinks = true;
+                    true
+                }),
+                Err(error) => Err(error),
+            };
+            guarded.note(format!("hooks of {name}"), left);
+        }
+    }
+
+    fn has_links(&self, index: u32) -> Result<bool, DatapathError> {
+        for hook in UPLINK_HOOKS {
+            let pin = self.instance.link(&hook.pin_name(index));
+            if matches!(self.health(hook, &pin)?, Health::Bad) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn health(&self, hook: Hook, pin: &Path) -> Result<Health, DatapathError> {
+        let program = hook.program_id(&self.object)?;
+        match link::tie(pin) {
+            Ok(tie) if tie.is_attached && tie.program == program => Ok(Health::Good),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DatapathError::pin("inspect", pin)(error))
+            }
+            _ => Ok(Health::Bad),
+        }
+    }
+}
+
+impl Guarded {
+    fn note(&mut self, what: String, restored: Result<bool, DatapathError>) {
+        match restored {
+            Ok(false) => {}
+            Ok(true) => self.restored.push(what),
+            Err(error) => self.failed.push((what, error)),
+        }
+    }
+}
+
+/// Whether something had to be pinned again.
+fn pin_again(
+    path: &Path,
+    what: &str,
+    pin: impl FnOnce() -> Result<(), aya::pin::PinError>,
+) -> Result<bool, DatapathError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => pin()
+            .map(|()| true)
+            .map_err(|source| DatapathError::PinObject { what: what.to_owned(), source }),
+        Err(error) => Err(DatapathError::pin("inspect", path)(error)),
+    }
+}
+
+fn remove(pin: &Path) -> Result<(), DatapathError> {
+    match fs::remove_file(pin) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DatapathError::pin("remove", pin)(error))
+        }
+        _ => Ok(()),
+    }
+}
