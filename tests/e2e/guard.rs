@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use enforcer_tests::{Agent, Peer, Probe, Rig, link::CLIENT_DEVICE, require_privilege, wait};
+use nix::sys::signal::Signal;
 
 use crate::world::{PATIENCE, PLAIN, ip, modes, policy, probe};
 
@@ -54,11 +55,15 @@ fn a_hook_that_is_detached_unpinned_or_replaced_is_put_back() {
     }
     assert!(refused());
 
+    // Stopped, so that the link is not back before another pin is in its place.
+    agent.signal(Signal::SIGSTOP).unwrap();
     let replaced = links.join("cgroup_connect4");
     fs::remove_file(&replaced).unwrap();
     let map = instance(&rig).join("maps/ADDRS");
     let (map, pin) = (map.to_str().unwrap(), replaced.to_str().unwrap());
     run("bpftool", &["map", "pin", "pinned", map, pin]);
+    assert!(!is_whole(&agent));
+    agent.signal(Signal::SIGCONT).unwrap();
     wait::until_true("the link to be put back", PATIENCE, || is_whole(&agent)).unwrap();
     assert!(refused());
 }
