@@ -107,6 +107,18 @@ fn a_hook_of_an_uplink_is_put_back() {
 
         wait_until_put_back(&agent, &format!("hooks of {CLIENT_DEVICE}"));
         wait::until_true("it to be whole", PATIENCE, || is_whole(&agent)).unwrap();
+        if mode.contains(&"clsact") {
+            let arguments = ["qdisc", "del", "dev", CLIENT_DEVICE, "clsact"];
+            let done = rig.client.output(Command::new("tc").args(arguments)).unwrap();
+            assert!(done.status.success(), "{done:?}");
+            let has_filter = || {
+                let show = ["filter", "show", "dev", CLIENT_DEVICE, "egress"];
+                let shown = rig.client.output(Command::new("tc").args(show)).unwrap();
+                String::from_utf8_lossy(&shown.stdout).contains("tc_egress")
+            };
+            wait::until_true("the filter to be back", PATIENCE, has_filter).unwrap();
+        }
+        wait::until_true("it to be whole", PATIENCE, || is_whole(&agent)).unwrap();
         let problems = agent.status().unwrap()["problems"].to_string();
         assert_eq!(problems, "[]");
     }

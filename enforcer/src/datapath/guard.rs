@@ -1,5 +1,5 @@
 //! Puts back what somebody has taken out of the kernel while the agent lives: hooks that are
-//! detached, pins that are removed or lead elsewhere.
+//! detached or another program's, pins that are removed.
 //!
 //! A hook whose pin is removed is detached by that, since nothing else holds its link: the agent
 //! could die at any time, and `unload` must be able to end it all.
@@ -10,6 +10,7 @@ use super::{
     Datapath, DatapathError,
     attach::{HOOKS, Hook, UPLINK_HOOKS, WRITER},
     link,
+    pin::remove_if_there,
     uplinks::TcMode,
 };
 
@@ -25,12 +26,6 @@ pub struct Guarded {
     pub is_unloaded: bool,
     /// Whether devices have to be attached to again.
     pub has_left_uplinks: bool,
-}
-
-/// Whether a link is as it was made.
-enum Health {
-    Good,
-    Bad,
 }
 
 impl Datapath {
@@ -78,7 +73,11 @@ impl Datapath {
         let is_current = self.folder.current().map(|it| it.as_ref() == Some(&self.instance));
         let restored = match is_current {
             Ok(true) => Ok(false),
-            Ok(false) => self.folder.set_current(&self.instance).map(|()| true),
+            // `unload` may have begun meanwhile, and would leave the link behind.
+            Ok(false) => match self.instance.is_there() {
+                Ok(true) => self.folder.set_current(&self.instance).map(|()| true),
+                other => other,
+            },
             Err(error) => Err(error),
         };
         guarded.note("the link to the pins".to_owned(), restored);
@@ -87,14 +86,12 @@ impl Datapath {
     /// Whether it had to be attached again.
     fn guard_hook(&mut self, hook: Hook) -> Result<bool, DatapathError> {
         let pin = self.instance.link(hook.name);
-        match self.health(hook, &pin)? {
-            Health::Good => Ok(false),
-            Health::Bad => {
-                remove(&pin)?;
-                hook.attach(&mut self.object, &self.cgroup, &self.instance)?;
-                Ok(true)
-            }
+        if self.is_as_made(hook, &pin)? {
+            return Ok(false);
         }
+        remove_if_there(&pin)?;
+        hook.attach(&mut self.object, &self.cgroup, &self.instance)?;
+        Ok(true)
     }
 
     /// Leaves the devices on which something is missing; they are attached to again as new ones.
@@ -122,21 +119,19 @@ impl Datapath {
     fn has_links(&self, index: u32) -> Result<bool, DatapathError> {
         for hook in UPLINK_HOOKS {
             let pin = self.instance.link(&hook.pin_name(index));
-            if matches!(self.health(hook, &pin)?, Health::Bad) {
+            if !self.is_as_made(hook, &pin)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn health(&self, hook: Hook, pin: &Path) -> Result<Health, DatapathError> {
+    fn is_as_made(&self, hook: Hook, pin: &Path) -> Result<bool, DatapathError> {
         let program = hook.program_id(&self.object)?;
         match link::tie(pin) {
-            Ok(tie) if tie.is_attached && tie.program == program => Ok(Health::Good),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(DatapathError::pin("inspect", pin)(error))
-            }
-            _ => Ok(Health::Bad),
+            Ok(tie) => Ok(tie.is_attached && tie.program == program),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DatapathError::pin("inspect", pin)(error)),
         }
     }
 }
@@ -163,14 +158,5 @@ fn pin_again(
             .map(|()| true)
             .map_err(|source| DatapathError::PinObject { what: what.to_owned(), source }),
         Err(error) => Err(DatapathError::pin("inspect", path)(error)),
-    }
-}
-
-fn remove(pin: &Path) -> Result<(), DatapathError> {
-    match fs::remove_file(pin) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(DatapathError::pin("remove", pin)(error))
-        }
-        _ => Ok(()),
     }
 }

@@ -76,6 +76,8 @@ impl Folder {
     /// Makes the folder of a start that begins at this boot time.
     pub fn make_instance(&self, now_ns: u64) -> Result<Instance, DatapathError> {
         let instance = Instance(self.0.join(format!("abi{ABI_VERSION}-{now_ns:x}")));
+        fs::create_dir_all(&instance.0)
+            .map_err(DatapathError::pin("make the folder", &instance.0))?;
         instance.make_folders()?;
         Ok(instance)
     }
@@ -108,11 +110,17 @@ impl Instance {
         &self.0
     }
 
-    /// Makes its folders, where they are not there.
+    /// Makes the folders in its own, where they are not there; never its own, which `unload` may
+    /// have taken away.
     pub fn make_folders(&self) -> Result<(), DatapathError> {
         for part in ["maps", "programs", "links"] {
             let path = self.0.join(part);
-            fs::create_dir_all(&path).map_err(DatapathError::pin("make the folder", path))?;
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(DatapathError::pin("make the folder", path)(error));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -180,7 +188,8 @@ impl Instance {
     }
 }
 
-fn remove_if_there(path: &Path) -> Result<(), DatapathError> {
+/// Removes a file that may be gone.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), DatapathError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(DatapathError::pin("remove", path)(error))

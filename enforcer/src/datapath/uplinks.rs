@@ -26,7 +26,7 @@ use super::{
     document::UplinkInfo,
     link,
     maps::removed,
-    pin::Instance,
+    pin::{Instance, remove_if_there},
     preflight,
     reading::HookState,
 };
@@ -191,7 +191,9 @@ impl Datapath {
 
     /// Whether both filters of a device are there. The kernel says so when it is asked to add one
     /// in the same place, and does add it where it is not: a filter that is missing is then back
-    /// alone, and is taken away again with the other.
+    /// alone, and is taken away again with the other. What else the kernel says is no reason to
+    /// take a filter away, unless the queueing discipline is gone and the filters with it (EINVAL,
+    /// `__tcf_qdisc_find`, `net/sched/cls_api.c`, 6.18).
     pub(super) fn has_filters(&mut self, index: u32) -> Result<bool, DatapathError> {
         let entry =
             self.maps.uplinks.get(&index, 0).map_err(DatapathError::map("read", map::UPLINKS))?;
@@ -206,8 +208,14 @@ impl Datapath {
             });
             match self.attach_to(hook, &uplink, options) {
                 Err(DatapathError::AttachDevice { source, .. }) if is_there_already(&*source) => {}
+                Err(DatapathError::AttachDevice { source, .. })
+                    if kernel_error(&*source) == Some(io::ErrorKind::InvalidInput) =>
+                {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
                 // Dropped, it is gone.
-                Ok(_) | Err(_) => return Ok(false),
+                Ok(_) => return Ok(false),
             }
         }
         Ok(true)
@@ -216,13 +224,7 @@ impl Datapath {
     /// Takes the hooks off a device, which may be gone.
     pub(super) fn leave(&mut self, index: u32) -> Result<(), DatapathError> {
         for hook in UPLINK_HOOKS {
-            let path = self.instance.link(&hook.pin_name(index));
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(DatapathError::pin("remove", path)(error));
-                }
-                _ => {}
-            }
+            remove_if_there(&self.instance.link(&hook.pin_name(index)))?;
         }
         remove_filters(&self.maps.uplinks, Some(index))?;
         removed(self.maps.uplinks.remove(&index), map::UPLINKS)
@@ -239,17 +241,22 @@ fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> Datapath
 }
 
 fn is_there_already(error: &(dyn std::error::Error + 'static)) -> bool {
+    kernel_error(error) == Some(io::ErrorKind::AlreadyExists)
+}
+
+/// What the kernel has said, of all that was made of it.
+fn kernel_error(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::AlreadyExists;
+            return Some(error.kind());
         }
         if let Some(TcError::AlreadyAttached) = error.downcast_ref() {
-            return true;
+            return Some(io::ErrorKind::AlreadyExists);
         }
         source = error.source();
     }
-    false
+    None
 }
 
 /// Removes the filters of one start, of one device or of all.
