@@ -79,6 +79,18 @@ impl ResolverKey {
     pub const fn new(address: Address, port: u16) -> Self {
         Self { address, port_be: port.to_be_bytes(), padding: [0; 2] }
     }
+
+    /// Its address.
+    #[cfg(feature = "user")]
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Its port.
+    #[cfg(feature = "user")]
+    pub const fn port(&self) -> u16 {
+        u16::from_be_bytes(self.port_be)
+    }
 }
 
 /// What is known of a trusted resolver.

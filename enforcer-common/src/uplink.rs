@@ -17,6 +17,18 @@ pub struct Uplink {
     pub handle: u32,
 }
 
+impl Uplink {
+    /// Whether two are the same filters of the same device.
+    #[cfg(feature = "user")]
+    pub const fn is_same_filter(&self, other: &Self) -> bool {
+        self.attached == attached::FILTER
+            && other.attached == attached::FILTER
+            && self.namespace == other.namespace
+            && self.priority == other.priority
+            && self.handle == other.handle
+    }
+}
+
 /// Ways to attach to a device.
 pub mod attached {
     /// By links, which are pinned (tcx, kernel 6.6 and later).

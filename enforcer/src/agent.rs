@@ -46,7 +46,9 @@ use self::{
     workloads::Workloads,
 };
 use crate::{
-    datapath::{self, BootTime, Datapath, LoadOptions, TcMode, document::AgentInfo, preflight},
+    datapath::{
+        self, BootTime, Claim, Datapath, LoadOptions, TcMode, document::AgentInfo, preflight,
+    },
     metrics::Health,
     policy::compile::Slots,
     resolver::{self, Progress, Resolution, Resolver, Servers},
@@ -127,7 +129,6 @@ impl Agent {
             tracing::warn!("{error:#}; until there is one, no name is resolved");
             Servers { trusted: Vec::new(), asked: Vec::new() }
         });
-        let prepared = Prepared::new(file, &servers.trusted, Slots::default())?;
         let (health, healthy) = latest::channel(Health::Starting);
         // Before anything is loaded: an address that is taken is a common mistake.
         let listener = serve::bind(options.metrics).await?;
@@ -135,6 +136,8 @@ impl Agent {
         // Before anything is loaded: a misspelt device is a common mistake, too.
         uplinks.find_all().await.context("find the devices of --tc")?;
 
+        let mut claim = Claim::take(&options.bpffs)?;
+        let prepared = prepare(&mut claim, file, &servers.trusted)?;
         let load = LoadOptions {
             bpffs: options.bpffs.clone(),
             cgroup: cgroup.clone(),
@@ -144,7 +147,7 @@ impl Agent {
             judges_uplinks: options.tc != Choice::None,
             tc_mode: options.tc_mode.unwrap_or_else(TcMode::of_kernel),
         };
-        let datapath = Datapath::load(&load, BootTime::now())?;
+        let datapath = Datapath::load(&load, claim, BootTime::now())?;
         let enforcement = Enforcement::start(datapath, prepared, Workloads::new(root.clone()))?;
         let (sender, answers) = mpsc::channel(WAITING_ANSWERS);
         let settings = enforcement.file.policy.dns.clone();
@@ -429,6 +432,27 @@ impl Agent {
 enum Asked {
     Explicitly,
     ByChange,
+}
+
+/// Compiles the first policy for the slots that an earlier start's rules have, where there are any.
+fn prepare(
+    claim: &mut Claim,
+    file: PolicyFile,
+    trusted: &[SocketAddr],
+) -> anyhow::Result<Prepared> {
+    let rules = claim.rules().iter().map(|rule| (rule.digest.as_str(), rule.slot));
+    let slots = Slots::inherited(rules, claim.occupied());
+    let prepared = Prepared::new(file.clone(), trusted, slots);
+    if prepared.is_ok() || claim.occupied().is_empty() {
+        return prepared;
+    }
+    let anew = Prepared::new(file, trusted, Slots::default())?;
+    tracing::warn!(
+        "too many rules are new to keep the slots of the others: nothing that an earlier start \
+         has learned or counted is kept"
+    );
+    claim.forgo();
+    Ok(anew)
 }
 
 fn servers(file: &PolicyFile) -> anyhow::Result<Servers> {

@@ -12,6 +12,7 @@
 //! everything in force.
 
 pub mod attach;
+mod claim;
 pub mod document;
 mod guard;
 pub mod handover;
@@ -21,19 +22,24 @@ mod load;
 mod maps;
 mod names;
 pub mod pin;
+mod predecessor;
 pub mod preflight;
 mod probe;
 mod read;
 pub mod reading;
 pub mod refused;
 mod seed;
+mod state;
+mod succession;
 mod sync;
+mod sys;
 mod unload;
 mod uplinks;
 
 use std::{io, path::PathBuf};
 
 pub use self::{
+    claim::Claim,
     document::Document,
     load::{Datapath, LoadOptions},
     maps::Learned,
@@ -152,14 +158,38 @@ pub enum DatapathError {
     },
     /// Another agent is at work on the same folder.
     #[error(
-        "another agent (pid {pid}) enforces from {}: stop it first, or choose another --bpffs",
+        "another agent ({}) enforces from {}: stop it first, or choose another --bpffs",
+        pid.map_or_else(|| "of another pid namespace".to_owned(), |pid| format!("pid {pid}")),
         folder.display()
     )]
     Busy {
-        /// Its process id.
-        pid: u32,
+        /// Its process id, where this process can tell.
+        pid: Option<u32>,
         /// The folder.
         folder: PathBuf,
+    },
+    /// Something among the pins that no agent has made.
+    #[error(
+        "{} is not what an agent has pinned: {why}. What is enforced goes on; `enforcer unload` \
+         ends it, and a start then begins anew",
+        path.display()
+    )]
+    Foreign {
+        /// The pin.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Pins of a version that this one cannot take over from.
+    #[error(
+        "the pins in {} have another layout than this version's ({}), and do not say how to read \
+         it. What is enforced goes on; run the version that made them, or `enforcer unload` first",
+        path.display(),
+        enforcer_common::abi::ABI_VERSION
+    )]
+    OtherLayout {
+        /// The folder of that start.
+        path: PathBuf,
     },
     /// The agent's document is damaged.
     #[error("read the agent's document from map DOCUMENT")]
@@ -171,6 +201,14 @@ pub enum DatapathError {
 }
 
 impl DatapathError {
+    /// Whether a pin is not there, or what it says was not written yet.
+    pub(crate) fn is_of_missing_pin(&self) -> bool {
+        if let Self::Pin { source, .. } = self {
+            return source.kind() == io::ErrorKind::NotFound;
+        }
+        matches!(self, Self::Document { .. })
+    }
+
     pub(crate) fn map(
         attempt: &'static str,
         map: &'static str,

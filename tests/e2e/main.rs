@@ -51,6 +51,8 @@ mod segment;
 #[cfg(test)]
 mod spoof;
 #[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod translation;
 #[cfg(test)]
 mod uplinks;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use aya::programs::{CgroupSkb, CgroupSkbAttachType, TestRun as _, TestRunOptions};
 use enforcer::{
     datapath::{
-        self, BootTime, Datapath, Document, Reading,
+        self, BootTime, Claim, Datapath, Document, Reading,
         document::{AgentInfo, PolicyInfo, ResolutionInfo, RuleInfo},
         learned::Answer,
     },
@@ -49,7 +49,8 @@ impl Lab {
     pub(crate) fn new(rules: &str) -> Self {
         let rig = Rig::make().unwrap();
         let options = rig.load_options();
-        let datapath = Datapath::load(&options, BootTime::now()).unwrap();
+        let claim = Claim::take(&options.bpffs).unwrap();
+        let datapath = Datapath::load(&options, claim, BootTime::now()).unwrap();
         let shown = rig
             .client
             .output(std::process::Command::new("ip").args(["-o", "link", "show", "uplink"]));
@@ -178,6 +179,7 @@ fn compiled(rules: &str, mut slots: Slots) -> (Policy, Tables, Slots) {
 fn document(policy: &Policy, tables: &Tables) -> Document {
     let rules = policy.rules.iter().zip(&tables.slots).map(|(rule, slot)| RuleInfo {
         slot: *slot,
+        digest: String::new(),
         name: rule.name.clone(),
         action: rule.action.to_string(),
         from: vec![],
@@ -209,6 +211,7 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
         rules: rules.collect(),
         resolution: ResolutionInfo::default(),
         restored: 0,
+        highest_resolver_number: 0,
         problems: vec![],
     }
 }

@@ -1,6 +1,6 @@
 //! Every program passes the verifier, and what that cost is printed.
 
-use enforcer::datapath::{BootTime, Datapath};
+use enforcer::datapath::{BootTime, Claim, Datapath};
 use enforcer_tests::{Rig, require_privilege};
 
 /// What a program may need: growth is to be seen long before the verifier gives up at a million.
@@ -12,7 +12,8 @@ fn every_program_loads_and_prints_its_verified_instructions() {
     let rig = Rig::make().unwrap();
     let options = rig.load_options();
 
-    let datapath = Datapath::load(&options, BootTime::now()).unwrap();
+    let claim = Claim::take(&options.bpffs).unwrap();
+    let datapath = Datapath::load(&options, claim, BootTime::now()).unwrap();
 
     let counts = datapath.verified_instructions().unwrap();
     datapath.discard();

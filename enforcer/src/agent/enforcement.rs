@@ -13,12 +13,13 @@ use enforcer_common::{
     special::{Special, kind},
 };
 
-use super::{policy_file::PolicyFile, workloads::Workloads};
+use super::{connections, policy_file::PolicyFile, workloads::Workloads};
 use crate::{
-    datapath::{BootTime, Datapath, Learned, learned::Answer},
+    datapath::{self, BootTime, Datapath, Learned, UplinkChange, learned::Answer},
     fqdn::DomainName,
     policy::compile::{self, Prefix, Slots, Tables, name_key},
     resolver::{Resolution, ResolvedAddress},
+    uplink::Uplink,
 };
 
 /// What is in force.
@@ -112,6 +113,16 @@ impl Enforcement {
             return Err(error);
         }
         Ok(enforcement)
+    }
+
+    /// Attaches everything; what an earlier start's rules have left is gone then.
+    pub(super) fn attach(
+        &mut self,
+        uplinks: &[Uplink],
+    ) -> Result<UplinkChange, datapath::DatapathError> {
+        let change = self.datapath.attach(uplinks, connections::accepted)?;
+        self.slots.release();
+        Ok(change)
     }
 
     /// Compiles a policy against the slots in use; nothing changes yet.

@@ -9,7 +9,7 @@ use crate::{
     datapath::document::{
         AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved, UplinkInfo,
     },
-    policy::{PortSpec, Rule, WorkloadSelector},
+    policy::{PortSpec, Rule, WorkloadSelector, compile::Slots},
     resolver::Progress,
 };
 
@@ -75,6 +75,7 @@ pub(super) fn document(
             reload_error: circumstances.reload_error.clone(),
         },
         rules: rules.map(|(rule, slot)| rule_info(rule, *slot)).collect(),
+        highest_resolver_number: enforcement.datapath.highest_resolver_number(),
         restored: circumstances.restored,
         resolution: resolution(enforcement, progress),
         problems,
@@ -93,6 +94,7 @@ fn rule_info(rule: &Rule, slot: u16) -> RuleInfo {
     let shown = |texts: &mut dyn Iterator<Item = String>| texts.take(RuleInfo::SHOWN).collect();
     RuleInfo {
         slot,
+        digest: Slots::digest_of(rule),
         name: rule.name.clone(),
         action: rule.action.to_string(),
         from: rule.from.iter().map(|WorkloadSelector::Cgroup(path)| path.clone()).collect(),

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{Agent, connections::accepted};
+use super::Agent;
 use crate::{
     datapath::{UplinkChange, document::UplinkInfo},
     uplink::Found,
@@ -13,7 +13,7 @@ impl Agent {
     pub(super) async fn attach(&mut self) -> anyhow::Result<()> {
         // Looked up again: names were waited for, and devices may have come meanwhile.
         let found = self.uplinks.find().await.context("find the devices of --tc")?;
-        let change = self.enforcement.datapath.attach(&found.uplinks, accepted)?;
+        let change = self.enforcement.attach(&found.uplinks)?;
         self.note_uplinks(&found, &change);
         self.beat()
     }

@@ -1,6 +1,10 @@
 //! Hooks: which program goes where, and under which name its link is pinned.
 
-use std::{fs::File, os::fd::AsFd as _, path::Path};
+use std::{
+    fs::File,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+};
 
 use aya::{
     Ebpf,
@@ -189,6 +193,23 @@ impl Hook {
     /// Where the link to a device is pinned.
     pub(super) fn pin_name(&self, index: u32) -> String {
         format!("{}_{index}", self.name)
+    }
+
+    /// The loaded program.
+    pub(super) fn fd<'a>(&self, object: &'a Ebpf) -> Result<BorrowedFd<'a>, DatapathError> {
+        let fd = match object.program(self.program) {
+            Some(Program::CgroupSkb(program)) => program.fd(),
+            Some(Program::CgroupSockAddr(program)) => program.fd(),
+            Some(Program::CgroupSock(program)) => program.fd(),
+            Some(Program::CgroupSockopt(program)) => program.fd(),
+            Some(Program::SchedClassifier(program)) => program.fd(),
+            _ => return Err(DatapathError::Missing { what: self.program }),
+        };
+        fd.map(AsFd::as_fd).map_err(|source| DatapathError::Program {
+            program: self.program,
+            kernel: kernel_release(),
+            source: Box::new(source),
+        })
     }
 
     fn info(&self, object: &Ebpf) -> Result<ProgramInfo, DatapathError> {

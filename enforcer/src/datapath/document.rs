@@ -121,6 +121,9 @@ pub struct Document {
     pub rules: Vec<RuleInfo>,
     /// How the resolution of exact names stands.
     pub resolution: ResolutionInfo,
+    /// The highest number that a trusted resolver was given: questions may wait for it still.
+    #[serde(default)]
+    pub highest_resolver_number: u32,
     /// How often something that somebody had taken out of the kernel was put back, since the agent
     /// started.
     #[serde(default)]
@@ -180,6 +183,9 @@ pub struct PolicyInfo {
 pub struct RuleInfo {
     /// Its bit in every `RuleMask`.
     pub slot: u16,
+    /// Digest of its text, in hexadecimal: the next start gives the same rule the same slot.
+    #[serde(default)]
+    pub digest: String,
     /// Its name.
     pub name: String,
     /// `allow` or `deny`.

@@ -129,7 +129,7 @@ impl Datapath {
     fn is_as_made(&self, hook: Hook, pin: &Path) -> Result<bool, DatapathError> {
         let program = hook.program_id(&self.object)?;
         match link::tie(pin) {
-            Ok(tie) => Ok(tie.is_attached && tie.program == program),
+            Ok(tie) => Ok(tie.is_attached() && tie.program == program),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(DatapathError::pin("inspect", pin)(error)),
         }

@@ -1,49 +1,31 @@
 //! Links as far as the library does not go: one of a kind that it makes and does not hand out, so
-//! that it could not be pinned; and what a pinned one ties together.
-#![expect(unsafe_code, reason = "three calls of bpf(2) that the library has no function for")]
+//! that it could not be pinned; what a pinned one ties together; and another program in its place.
 
 use std::{
-    ffi::{CString, c_long},
     fs, io,
-    os::{
-        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     path::Path,
 };
 
-use nix::libc;
+use super::sys;
 
-/// Commands of `bpf(2)` and the attach type (include/uapi/linux/bpf.h, 6.18).
-const BPF_OBJ_PIN: c_long = 6;
-const BPF_OBJ_GET: c_long = 7;
-const BPF_LINK_CREATE: c_long = 28;
+/// An attach type (include/uapi/linux/bpf.h, 6.18).
 const BPF_CGROUP_SETSOCKOPT: u32 = 22;
-
-/// `link_create` of `union bpf_attr`.
-#[repr(C)]
-struct LinkCreate {
-    program: RawFd,
-    target: RawFd,
-    attach_type: u32,
-    flags: u32,
-}
 
 /// What a pinned link ties together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tie {
     /// The program's id; 0: the pin is no link.
     pub(super) program: u32,
-    /// Whether there is a cgroup or a device at the other end.
-    pub(super) is_attached: bool,
+    /// The id of the cgroup or the index of the device at the other end; 0: there is none.
+    pub(super) target: u64,
 }
 
-/// What pins an object, or opens a pin, in `union bpf_attr`.
-#[repr(C)]
-struct ObjectPin {
-    path: u64,
-    object: RawFd,
-    flags: u32,
+impl Tie {
+    /// Whether the program is at work.
+    pub(super) const fn is_attached(self) -> bool {
+        self.program != 0 && self.target != 0
+    }
 }
 
 /// Attaches a program for `setsockopt` to a cgroup by a link, and pins the link.
@@ -56,16 +38,17 @@ pub(super) fn attach_setsockopt(
     cgroup: BorrowedFd<'_>,
     pin: &Path,
 ) -> io::Result<()> {
-    let create = LinkCreate {
-        program: program.as_raw_fd(),
-        target: cgroup.as_raw_fd(),
-        attach_type: BPF_CGROUP_SETSOCKOPT,
-        flags: 0,
-    };
-    let link = owned(bpf(BPF_LINK_CREATE, &create)?)?;
-    let path = CString::new(pin.as_os_str().as_bytes())?;
-    let pin = ObjectPin { path: path.as_ptr() as u64, object: link.as_raw_fd(), flags: 0 };
-    bpf(BPF_OBJ_PIN, &pin).map(drop)
+    let link = sys::create_link(program, cgroup, BPF_CGROUP_SETSOCKOPT)?;
+    sys::pin(link.as_fd(), pin)
+}
+
+/// Has a pinned link run another program.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub(super) fn update(pin: &Path, program: BorrowedFd<'_>) -> io::Result<()> {
+    sys::update_link(sys::open(pin)?.as_fd(), program)
 }
 
 /// Looks at a pinned link.
@@ -74,15 +57,13 @@ pub(super) fn attach_setsockopt(
 ///
 /// What the kernel said; [`io::ErrorKind::NotFound`] where there is no pin.
 pub(super) fn tie(pin: &Path) -> io::Result<Tie> {
-    let path = CString::new(pin.as_os_str().as_bytes())?;
-    let get = ObjectPin { path: path.as_ptr() as u64, object: 0, flags: 0 };
-    let link = owned(bpf(BPF_OBJ_GET, &get)?)?;
+    let link = sys::open(pin)?;
     fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd())).map(|it| read(&it))
 }
 
 /// Whether a pinned link has a program at work.
 pub(super) fn is_attached(pin: &Path) -> bool {
-    tie(pin).is_ok_and(|tie| tie.is_attached)
+    tie(pin).is_ok_and(Tie::is_attached)
 }
 
 /// Reads what the kernel tells of a link's descriptor (`bpf_link_show_fdinfo`,
@@ -94,21 +75,7 @@ fn read(text: &str) -> Tie {
     };
     let target = field("cgroup_id").or_else(|| field("ifindex")).unwrap_or(0);
     let program = field("prog_id").and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
-    Tie { program, is_attached: target != 0 }
-}
-
-/// A descriptor that a call has made.
-fn owned(number: c_long) -> io::Result<OwnedFd> {
-    let number = RawFd::try_from(number).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-fn bpf<T>(command: c_long, attributes: &T) -> io::Result<c_long> {
-    let attributes: *const T = attributes;
-    // SAFETY: attributes of that command, and their size; what they point at outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    Tie { program, target }
 }
 
 #[cfg(test)]
@@ -121,11 +88,13 @@ mod tests {
              prog_tag:\t0123456789abcdef\nprog_id:\t42\ncgroup_id:\t12884901889\nattach_type:\t1\n";
         let device = "link_type:\ttcx\nprog_id:\t43\nifindex:\t2\nattach_type:\t46\n";
 
-        assert_eq!(read(cgroup), Tie { program: 42, is_attached: true });
-        assert_eq!(read(device), Tie { program: 43, is_attached: true });
+        assert_eq!(read(cgroup), Tie { program: 42, target: 12_884_901_889 });
+        assert_eq!(read(device), Tie { program: 43, target: 2 });
         let detached = cgroup.replace("12884901889", "0");
-        assert_eq!(read(&detached), Tie { program: 42, is_attached: false });
+        assert_eq!(read(&detached), Tie { program: 42, target: 0 });
         let map = "map_type:\t1\nmap_id:\t9\n";
-        assert_eq!(read(map), Tie { program: 0, is_attached: false });
+        assert_eq!(read(map), Tie { program: 0, target: 0 });
+        assert!(read(cgroup).is_attached() && !read(&detached).is_attached());
+        assert!(!read(map).is_attached());
     }
 }

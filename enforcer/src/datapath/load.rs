@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -10,14 +11,15 @@ use aya::{Ebpf, EbpfLoader};
 use enforcer_common::{abi::map, measure};
 
 use super::{
-    BootTime, DatapathError, Document,
+    BootTime, Claim, DatapathError, Document,
     attach::{HOOKS, UPLINK_HOOKS, WRITER},
     handover::Handover,
     maps::Maps,
     pin::{Folder, Instance},
+    predecessor::Predecessor,
     preflight::{kernel_release, namespace_cookie},
-    read,
     refused::RefusedConnections,
+    state::{self, Shape},
     sync::Applied,
     unload,
     uplinks::{TcMode, UplinkChange},
@@ -25,7 +27,8 @@ use super::{
 use crate::uplink::Uplink;
 
 /// The kernel programs, compiled by the build script.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-programs"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-programs"));
 
 /// Fewest entries of `HOSTS`: room for a policy to grow without a restart.
 const MIN_HOSTS: u32 = 131_072;
@@ -64,40 +67,56 @@ pub struct Datapath {
     pub(super) uplinks: BTreeMap<u32, String>,
     /// [`enforcer_common::settings::Settings::host_cookie`].
     pub(super) host_cookie: u64,
+    /// What is taken over with the hooks.
+    pub(super) predecessor: Option<Box<Predecessor>>,
+    /// Whether the hooks are this start's, so that it must not be undone.
+    is_in_force: bool,
+    _lock: File,
 }
 
 impl Datapath {
-    /// Loads programs and maps and pins them. Nothing is attached yet, nothing judged.
+    /// Loads programs and maps and pins them; what earlier starts have learned is used on. Nothing
+    /// is attached yet, nothing judged.
     ///
     /// # Errors
     ///
-    /// [`DatapathError::Busy`] where a live agent uses the folder; else what the kernel refused,
-    /// after what was made so far is removed.
-    pub fn load(options: &LoadOptions, now: BootTime) -> Result<Self, DatapathError> {
-        let folder = Folder::new(&options.bpffs);
-        refuse_live_agent(&options.bpffs, folder.path())?;
-        let instance = folder.make_instance(now.0)?;
-        Self::load_into(options, folder, instance.clone()).inspect_err(|_| clean_up(&instance))
+    /// What the kernel refused, after what was made so far is removed.
+    pub fn load(options: &LoadOptions, claim: Claim, now: BootTime) -> Result<Self, DatapathError> {
+        let instance = claim.folder.make_instance(now.0)?;
+        Self::load_into(options, claim, instance.clone()).inspect_err(|_| clean_up(&instance))
     }
 
     fn load_into(
         options: &LoadOptions,
-        folder: Folder,
+        claim: Claim,
         instance: Instance,
     ) -> Result<Self, DatapathError> {
         raise_memlock();
+        let Claim { folder, predecessor, lock } = claim;
         let hosts = u32::try_from(options.hosts.saturating_mul(2)).unwrap_or(u32::MAX);
-        let mut object = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        loader
             .override_global(measure::WITHOUT, &options.without, true)
             .map_max_entries(map::ADDRS, options.max_addresses)
-            .map_max_entries(map::HOSTS, hosts.max(MIN_HOSTS))
-            .load(OBJECT)
-            .map_err(|source| DatapathError::Load {
-                kernel: kernel_release(),
-                source: Box::new(source),
-            })?;
+            .map_max_entries(map::HOSTS, hosts.max(MIN_HOSTS));
+        let handed_on: &[&str] = match &predecessor {
+            Some(old) => {
+                keep_size(&old.newest, options)?;
+                state::hand_on(&old.newest, &instance)?;
+                &state::HANDED_ON
+            }
+            None => &[],
+        };
+        for name in handed_on {
+            loader.map_pin_path(name, instance.map(name));
+        }
+        let mut object = loader.load(OBJECT).map_err(|source| DatapathError::Load {
+            kernel: kernel_release(),
+            source: Box::new(source),
+        })?;
         // The compiler's own constants (`.rodata`) live with the programs that use them.
-        for (name, map) in object.maps().filter(|(name, _)| !name.starts_with('.')) {
+        let own = |name: &str| !name.starts_with('.') && !handed_on.contains(&name);
+        for (name, map) in object.maps().filter(|(name, _)| own(name)) {
             map.pin(instance.map(name)).map_err(|source| DatapathError::PinObject {
                 what: format!("map {name}"),
                 source,
@@ -112,7 +131,7 @@ impl Datapath {
         let host_cookie = namespace_cookie().unwrap_or(u64::MAX);
         let LoadOptions { tc_mode, judges_uplinks, .. } = *options;
         let uplinks = BTreeMap::new();
-        Ok(Self {
+        let mut datapath = Self {
             maps,
             applied,
             object,
@@ -123,12 +142,18 @@ impl Datapath {
             judges_uplinks,
             uplinks,
             host_cookie,
-        })
+            predecessor,
+            is_in_force: false,
+            _lock: lock,
+        };
+        datapath.inherit()?;
+        Ok(datapath)
     }
 
     /// Attaches every hook, those of `uplinks` as well, then removes what earlier starts left
-    /// behind: until then both judge, and a packet must pass both. `accepted` tells the connections,
-    /// this side first, that were opened to this node before.
+    /// behind. Where there is a predecessor its hooks are taken over one by one, so that each
+    /// packet is judged by the one or the other; else both judge until then, and a packet must pass
+    /// both. `accepted` tells the connections, this side first, that were opened to this node before.
     ///
     /// # Errors
     ///
@@ -139,15 +164,27 @@ impl Datapath {
         uplinks: &[Uplink],
         accepted: impl FnOnce() -> Vec<(SocketAddr, SocketAddr)>,
     ) -> Result<UplinkChange, DatapathError> {
-        let change =
-            self.attach_all(uplinks, accepted).inspect_err(|_| clean_up(&self.instance))?;
-        self.folder.set_current(&self.instance)?;
-        for instance in self.folder.instances()? {
-            if instance != self.instance {
-                unload::remove(&instance)?;
-            }
+        let change = match self.predecessor.take() {
+            Some(old) => self.succeed(&old, uplinks, accepted),
+            None => self.attach_all(uplinks, accepted),
+        };
+        let change = change.inspect_err(|_| clean_up(&self.instance))?;
+        self.is_in_force = true;
+        // From here on a failure leaves more than is needed at work, and no packet unjudged.
+        if let Err(error) = self.remove_others() {
+            tracing::error!(%error, "remove what an earlier start left behind");
+            self.applied.leave_unsettled();
         }
         Ok(change)
+    }
+
+    fn remove_others(&mut self) -> Result<(), DatapathError> {
+        for instance in self.folder.instances()? {
+            if instance != self.instance {
+                unload::remove(&instance, Some(&self.maps.uplinks))?;
+            }
+        }
+        self.disinherit()
     }
 
     fn attach_all(
@@ -169,13 +206,16 @@ impl Datapath {
         let mut change = self.judge_uplinks(uplinks)?;
         match change.failed.pop() {
             Some((_, error)) => Err(error),
-            None => Ok(change),
+            None => self.folder.set_current(&self.instance).map(|()| change),
         }
     }
 
-    /// Removes everything this start made; for a start that did not come to `ready`.
+    /// Removes everything this start made; for a start that did not come to `ready`. One whose
+    /// programs judge already stays in force.
     pub fn discard(self) {
-        clean_up(&self.instance);
+        if !self.is_in_force {
+            clean_up(&self.instance);
+        }
     }
 
     /// How many instructions the verifier walked for each program; 0 where the kernel does not say
@@ -227,20 +267,23 @@ impl Datapath {
     }
 }
 
-/// An earlier start whose agent is alive owns the folder.
-fn refuse_live_agent(bpffs: &Path, folder: &Path) -> Result<(), DatapathError> {
-    match read(bpffs) {
-        Ok(Some(reading)) if reading.agent_running => {
-            Err(DatapathError::Busy { pid: reading.document.agent.pid, folder: folder.to_owned() })
-        }
-        // A start that left damaged pins has no agent; they are removed once the new ones work.
-        Ok(_) | Err(_) => Ok(()),
+/// A map that is taken over keeps its size.
+fn keep_size(old: &Instance, options: &LoadOptions) -> Result<(), DatapathError> {
+    let entries = Shape::found(old, map::ADDRS)?.entries;
+    if entries != options.max_addresses {
+        tracing::warn!(
+            wanted = options.max_addresses,
+            entries,
+            "the map of addresses is taken over and keeps its size; `enforcer unload` before the \
+             start would change it, and leave the node open meanwhile"
+        );
     }
+    Ok(())
 }
 
 /// Removal after a failure: the failure is what the caller hears of.
 fn clean_up(instance: &Instance) {
-    if let Err(error) = unload::remove(instance) {
+    if let Err(error) = unload::remove(instance, None) {
         tracing::warn!(%error, "remove what a failed start left behind");
     }
 }

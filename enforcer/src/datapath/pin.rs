@@ -50,6 +50,9 @@ impl Folder {
         match fs::read_link(&link) {
             Ok(target) => Ok(Some(Instance(self.0.join(target)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(DatapathError::Foreign { path: link, why: "it is no symbolic link".to_owned() })
+            }
             Err(error) => Err(DatapathError::pin("read the link", link)(error)),
         }
     }
@@ -131,6 +134,11 @@ impl Instance {
         name.starts_with(&format!("abi{ABI_VERSION}-"))
     }
 
+    /// Whether its removal has begun.
+    pub fn is_ended(&self) -> bool {
+        self.0.to_string_lossy().ends_with(ENDED)
+    }
+
     /// Where a map is pinned.
     pub fn map(&self, name: &str) -> PathBuf {
         self.0.join("maps").join(name)
@@ -172,7 +180,7 @@ impl Instance {
     /// Gives it another name, in one step: an agent that is alive knows by that that it is to end,
     /// and that nothing is to be put back.
     pub fn end(self) -> Result<Self, DatapathError> {
-        if self.0.to_string_lossy().ends_with(ENDED) {
+        if self.is_ended() {
             return Ok(self);
         }
         let mut ended = self.0.clone().into_os_string();

@@ -91,7 +91,7 @@ impl Maps {
         })
     }
 
-    fn read_document(&self) -> Result<Document, DatapathError> {
+    pub(super) fn read_document(&self) -> Result<Document, DatapathError> {
         let page = |index: usize| -> Result<_, DatapathError> {
             let index = u32::try_from(index.min(DOCUMENT_PAGES)).unwrap_or(0);
             self.document.get(&index, 0).map_err(DatapathError::map("read", map::DOCUMENT))

@@ -34,14 +34,17 @@ use crate::policy::compile::{Prefix, PrefixTable, Tables};
 /// What the maps hold.
 #[derive(Default)]
 pub(super) struct Applied {
-    generation: u64,
-    active: RuleMask,
+    pub(super) generation: u64,
+    pub(super) active: RuleMask,
     prefixes: PrefixTable,
     virtual_ranges: Vec<Prefix>,
     workloads: BTreeMap<u64, RuleMask>,
     resolvers: Vec<(Address, u16)>,
-    /// The numbers of all servers that were ever trusted while the maps live.
-    numbers: BTreeMap<(Address, u16), u32>,
+    /// The numbers of all servers that were ever trusted while the maps live, and the highest.
+    pub(super) numbers: BTreeMap<(Address, u16), u32>,
+    pub(super) highest_number: u32,
+    /// Slots that a predecessor's programs know: a rule that has one of them has had it before.
+    pub(super) inherited: RuleMask,
     /// Addresses of this node.
     own: BTreeSet<Address>,
     pub(super) names: AppliedNames,
@@ -53,8 +56,16 @@ pub(super) struct Applied {
 impl Applied {
     /// The number of a server: always the same one, and never 0.
     fn number(&mut self, address: Address, port: u16) -> u32 {
-        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX).saturating_add(1);
-        *self.numbers.entry((address, port)).or_insert(next)
+        let highest = &mut self.highest_number;
+        *self.numbers.entry((address, port)).or_insert_with(|| {
+            *highest = highest.saturating_add(1);
+            *highest
+        })
+    }
+
+    /// No policy may be applied any more.
+    pub(super) fn leave_unsettled(&mut self) {
+        self.is_unsettled = true;
     }
 }
 
@@ -115,6 +126,7 @@ impl Datapath {
         self.write_idle(tables, generation)?;
         let mut added = tables.active;
         added.subtract(&self.applied.active);
+        added.subtract(&self.applied.inherited);
         for slot in added.slots() {
             self.maps
                 .slot_since
@@ -206,6 +218,11 @@ impl Datapath {
         Some(SocketAddr::new(IpAddr::from(*address), *port))
     }
 
+    /// The highest number that a server has.
+    pub fn highest_resolver_number(&self) -> u32 {
+        self.applied.highest_number
+    }
+
     /// The generation in force; 0 before the first.
     pub fn generation(&self) -> u64 {
         self.applied.generation
@@ -230,7 +247,7 @@ impl Datapath {
     }
 
     /// A rule that is given a slot begins to count at zero.
-    fn clear_counters(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
+    pub(super) fn clear_counters(&mut self, freed: &RuleMask) -> Result<(), DatapathError> {
         let cpus = nr_cpus().map_err(|(_, source)| {
             DatapathError::map("size", map::RULE_HITS)(MapError::IoError(source))
         })?;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use enforcer_common::abi::map;
+use aya::maps::{HashMap, MapData};
+use enforcer_common::{abi::map, uplink::Uplink};
 
 use super::{
     DatapathError,
@@ -30,16 +31,20 @@ pub fn unload(bpffs: &Path) -> Result<Removed, DatapathError> {
     let folder = Folder::new(bpffs);
     let mut removed = Removed::default();
     for instance in folder.instances()? {
-        removed.add(remove(&instance.end()?)?);
+        removed.add(remove(&instance.end()?, None)?);
     }
     folder.remove()?;
     Ok(removed)
 }
 
-/// Removes one start: links first, so that no program is left half supplied.
-pub(super) fn remove(instance: &Instance) -> Result<Removed, DatapathError> {
+/// Removes one start: links first, so that no program is left half supplied. Filters stay that
+/// `kept`, another start's map of devices, has.
+pub(super) fn remove(
+    instance: &Instance,
+    kept: Option<&HashMap<MapData, u32, Uplink>>,
+) -> Result<Removed, DatapathError> {
     let filters = if instance.is_of_this_abi() && instance.map(map::UPLINKS).exists() {
-        remove_filters(&Opener { instance, name: map::UPLINKS }.hash()?, None)?
+        remove_filters(&Opener { instance, name: map::UPLINKS }.hash()?, None, kept)?
     } else {
         0
     };

@@ -27,13 +27,14 @@ use super::{
     link,
     maps::removed,
     pin::{Instance, remove_if_there},
+    predecessor::Predecessor,
     preflight,
     reading::HookState,
 };
 use crate::uplink::Uplink;
 
 /// The preference of our filters: before those that let the kernel choose.
-const PRIORITY: u16 = 1;
+pub(super) const PRIORITY: u16 = 1;
 /// Handles that are tried: another start's filters may have the first ones.
 const HANDLES: Range<u16> = 0x0e41..0x0e51;
 
@@ -72,6 +73,15 @@ impl Datapath {
     /// A map that could not be written; a device that could not be attached to is among
     /// [`UplinkChange::failed`].
     pub fn judge_uplinks(&mut self, wanted: &[Uplink]) -> Result<UplinkChange, DatapathError> {
+        self.judge_uplinks_after(None, wanted)
+    }
+
+    /// As [`Self::judge_uplinks`]; the hooks of a predecessor are taken over.
+    pub(super) fn judge_uplinks_after(
+        &mut self,
+        old: Option<&Predecessor>,
+        wanted: &[Uplink],
+    ) -> Result<UplinkChange, DatapathError> {
         let mut change = UplinkChange::default();
         let gone: Vec<u32> = self
             .uplinks
@@ -89,11 +99,13 @@ impl Datapath {
             if self.uplinks.contains_key(&uplink.index) {
                 continue;
             }
-            match self.join(uplink) {
+            match self.join(old, uplink) {
                 Ok(()) => {
                     self.uplinks.insert(uplink.index, uplink.name.clone());
                     change.added.push(uplink.name.clone());
                 }
+                // What was taken over is given back as a whole.
+                Err(error) if old.is_some() => return Err(error),
                 Err(error) => {
                     self.leave(uplink.index)?;
                     change.failed.push((uplink.name.clone(), error));
@@ -104,25 +116,33 @@ impl Datapath {
     }
 
     /// Attaches ingress first: no reply is refused because its flow was not seen to begin.
-    fn join(&mut self, uplink: &Uplink) -> Result<(), DatapathError> {
+    fn join(&mut self, old: Option<&Predecessor>, uplink: &Uplink) -> Result<(), DatapathError> {
         match self.tc_mode {
             TcMode::Tcx => {
                 self.write_uplink(uplink, attached::LINK, 0)?;
                 for hook in UPLINK_HOOKS {
+                    let name = hook.pin_name(uplink.index);
+                    if self.take_link(old, hook, &name, u64::from(uplink.index))? {
+                        continue;
+                    }
                     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
                     let link = self.attach_to(hook, uplink, options)?;
                     let link: FdLink = link
                         .try_into()
                         .map_err(|_not_a_link| DatapathError::Missing { what: "link support" })?;
-                    let path = self.instance.link(&hook.pin_name(uplink.index));
-                    link.pin(path).map_err(|source| DatapathError::PinObject {
-                        what: format!("link {} of {}", hook.name, uplink.name),
-                        source,
+                    link.pin(self.instance.link(&name)).map_err(|source| {
+                        DatapathError::PinObject {
+                            what: format!("link {} of {}", hook.name, uplink.name),
+                            source,
+                        }
                     })?;
                 }
                 Ok(())
             }
             TcMode::Clsact => {
+                if self.take_filters(old, uplink)? {
+                    return Ok(());
+                }
                 if let Err(error) = tc::qdisc_add_clsact(&uplink.name)
                     && !is_there_already(&error)
                 {
@@ -157,7 +177,7 @@ impl Datapath {
         Ok(())
     }
 
-    fn attach_to(
+    pub(super) fn attach_to(
         &mut self,
         hook: Hook,
         uplink: &Uplink,
@@ -170,7 +190,7 @@ impl Datapath {
             .map_err(refused(hook, uplink))
     }
 
-    fn write_uplink(
+    pub(super) fn write_uplink(
         &mut self,
         uplink: &Uplink,
         attached: u32,
@@ -226,12 +246,12 @@ impl Datapath {
         for hook in UPLINK_HOOKS {
             remove_if_there(&self.instance.link(&hook.pin_name(index)))?;
         }
-        remove_filters(&self.maps.uplinks, Some(index))?;
+        remove_filters(&self.maps.uplinks, Some(index), None)?;
         removed(self.maps.uplinks.remove(&index), map::UPLINKS)
     }
 }
 
-fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> DatapathError {
+pub(super) fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> DatapathError {
     let device = uplink.name.clone();
     move |source| DatapathError::AttachDevice {
         program: hook.program,
@@ -242,6 +262,15 @@ fn refused(hook: Hook, uplink: &Uplink) -> impl FnOnce(ProgramError) -> Datapath
 
 fn is_there_already(error: &(dyn std::error::Error + 'static)) -> bool {
     kernel_error(error) == Some(io::ErrorKind::AlreadyExists)
+}
+
+/// Whether there was no filter to replace.
+pub(super) fn is_missing(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(
+        kernel_error(error),
+        // No filter; no queueing discipline (EINVAL, `__tcf_qdisc_find`, net/sched/cls_api.c, 6.18).
+        Some(io::ErrorKind::NotFound | io::ErrorKind::InvalidInput)
+    )
 }
 
 /// What the kernel has said, of all that was made of it.
@@ -259,16 +288,23 @@ fn kernel_error(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKi
     None
 }
 
-/// Removes the filters of one start, of one device or of all.
+/// Removes the filters of one start, of one device or of all, but those that `kept` has as well.
 pub(super) fn remove_filters(
     uplinks: &HashMap<MapData, u32, Entry>,
     only: Option<u32>,
+    kept: Option<&HashMap<MapData, u32, Entry>>,
 ) -> Result<usize, DatapathError> {
     let namespace = network_namespace();
     let mut count = 0;
     for found in uplinks {
         let (index, entry) = found.map_err(DatapathError::map("read", map::UPLINKS))?;
-        if entry.attached != attached::FILTER || only.is_some_and(|only| only != index) {
+        let is_kept = |kept: &HashMap<MapData, u32, Entry>| {
+            kept.get(&index, 0).is_ok_and(|it| it.is_same_filter(&entry))
+        };
+        if entry.attached != attached::FILTER
+            || only.is_some_and(|only| only != index)
+            || kept.is_some_and(is_kept)
+        {
             continue;
         }
         if entry.namespace != namespace {
@@ -311,11 +347,11 @@ pub(super) fn hooks(
     Ok(told.iter().flat_map(|told| UPLINK_HOOKS.map(|hook| state(hook, told))).collect())
 }
 
-fn name_of(index: u32) -> Option<String> {
+pub(super) fn name_of(index: u32) -> Option<String> {
     if_indextoname(index).ok()?.into_string().ok()
 }
 
 /// Inode of this process's network namespace; 0 where it cannot be told.
-fn network_namespace() -> u64 {
+pub(super) fn network_namespace() -> u64 {
     fs::metadata("/proc/self/ns/net").map_or(0, |metadata| metadata.ino())
 }

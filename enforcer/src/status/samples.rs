@@ -30,6 +30,7 @@ fn rule(slot: u16, name: &str, action: &str, to: &[&str]) -> RuleInfo {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     RuleInfo {
         slot,
+        digest: String::new(),
         name: name.to_owned(),
         action: action.to_owned(),
         from: vec![],
@@ -89,6 +90,7 @@ pub(crate) fn reading() -> Reading {
                 learned: 12,
                 ignored: [("negative".to_owned(), 1)].into(),
             },
+            highest_resolver_number: 1,
             restored: 0,
             problems: vec![],
         },

@@ -9,7 +9,7 @@ use aya::{
 };
 use enforcer::{
     datapath::{
-        BootTime, Datapath,
+        BootTime, Claim, Datapath,
         pin::{Folder, Instance},
     },
     policy::{self as agent_policy, compile},
@@ -62,7 +62,8 @@ impl Kernel {
         let resolvers =
             policy::RESOLVERS.into_iter().map(resolver).collect::<anyhow::Result<Vec<_>>>()?;
         let tables = compile::compile(&policy, &resolvers, &mut compile::Slots::default())?;
-        let mut datapath = Datapath::load(&options, BootTime::now())?;
+        let claim = Claim::take(&options.bpffs)?;
+        let mut datapath = Datapath::load(&options, claim, BootTime::now())?;
         datapath.apply(&tables, &BTreeMap::new())?;
         datapath.attach(&[], Vec::new)?;
         let instance = Folder::new(rig.pins()).current()?.context("find the pins")?;

@@ -18,12 +18,44 @@ use crate::policy::{Endpoint, Rule};
 pub struct Slots {
     /// Slots by the digest of a rule's text; several where rules have the same text.
     owners: BTreeMap<Digest, VecDeque<u16>>,
+    /// Slots that no rule owns and none may be given.
+    reserved: RuleMask,
 }
 
 impl Slots {
-    /// Slots that some rule owns.
+    /// The slots of an earlier start: those of its rules, by the digest of each as
+    /// [`Self::digest_of`] gives it, and others that may not be given away yet.
+    pub fn inherited(
+        rules: impl IntoIterator<Item = (impl AsRef<str>, u16)>,
+        reserved: RuleMask,
+    ) -> Self {
+        let mut owners = BTreeMap::<Digest, VecDeque<u16>>::new();
+        for (digest, slot) in rules {
+            if let Some(digest) = from_hex(digest.as_ref()) {
+                owners.entry(digest).or_default().push_back(slot);
+            }
+        }
+        for slots in owners.values_mut() {
+            slots.make_contiguous().sort_unstable();
+        }
+        Self { owners, reserved }
+    }
+
+    /// What identifies a rule, in hexadecimal.
+    pub fn digest_of(rule: &Rule) -> String {
+        hex(&digest(rule))
+    }
+
+    /// Slots that some rule owns, or that may not be given to any.
     pub fn used(&self) -> RuleMask {
-        self.owners.values().flatten().copied().collect()
+        let mut used: RuleMask = self.owners.values().flatten().copied().collect();
+        used.unite(&self.reserved);
+        used
+    }
+
+    /// Nothing is left of the rules that had the reserved slots.
+    pub fn release(&mut self) {
+        self.reserved = RuleMask::EMPTY;
     }
 
     /// Gives each rule a slot, ascending.
@@ -50,6 +82,26 @@ impl Slots {
 
 /// SHA-256 of a rule's text.
 type Digest = [u8; 32];
+
+fn hex(digest: &Digest) -> String {
+    use std::fmt::Write as _;
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _: std::fmt::Result = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn from_hex(text: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    let mut rest = text;
+    for byte in &mut digest {
+        let (two, tail) = rest.split_at_checked(2)?;
+        *byte = u8::from_str_radix(two, 16).ok()?;
+        rest = tail;
+    }
+    rest.is_empty().then_some(digest)
+}
 
 /// What makes a rule the same rule: all of it but its place in the file. The name is part of it,
 /// since counters are shown under it.

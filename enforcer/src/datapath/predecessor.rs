@@ -1,0 +1,137 @@
+//! What earlier starts have left in the kernel, and what the next one takes over from it.
+//!
+//! Their programs go on judging until the next ones are in their place, so whatever those may let
+//! pass is to be known: a slot with traces of an old rule must not be given to a new one.
+
+use std::collections::BTreeMap;
+
+use enforcer_common::{
+    abi::{BANKS, map},
+    address::Address,
+    rule_mask::RuleMask,
+};
+
+use super::{
+    DatapathError, Document,
+    attach::HOOKS,
+    link,
+    maps::Maps,
+    pin::{Folder, Instance},
+    state,
+};
+
+/// A start whose programs are at work, of this layout, with all its pins.
+pub(super) struct Predecessor {
+    /// The start that readers are shown.
+    pub(super) newest: Instance,
+    /// Others that left something behind.
+    others: Vec<Instance>,
+    pub(super) maps: Maps,
+    pub(super) document: Document,
+    pub(super) generation: u64,
+    /// Slots that some program at work knows.
+    pub(super) occupied: RuleMask,
+    /// Numbers of resolvers.
+    pub(super) numbers: BTreeMap<(Address, u16), u32>,
+}
+
+impl std::fmt::Debug for Predecessor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Predecessor").field("newest", &self.newest).finish_non_exhaustive()
+    }
+}
+
+impl Predecessor {
+    /// Every start, the newest first.
+    pub(super) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        std::iter::once(&self.newest).chain(&self.others)
+    }
+
+    /// Looks for one; `None`: there is none, or one of which so much is missing that it can only
+    /// be replaced.
+    pub(super) fn find(folder: &Folder) -> Result<Option<Box<Self>>, DatapathError> {
+        let mut instances = folder.instances()?;
+        instances.retain(|instance| !instance.is_ended());
+        let current = match folder.current()? {
+            Some(current) if instances.contains(&current) => Some(current),
+            // Somebody has taken the link away.
+            _ => instances.iter().rev().find(|it| is_enforcing(it)).cloned(),
+        };
+        let Some(current) = current else { return Ok(None) };
+        if !current.is_of_this_abi() {
+            return Err(DatapathError::OtherLayout { path: current.path().to_owned() });
+        }
+        instances.retain(|instance| *instance != current && instance.is_of_this_abi());
+        match Self::open(current, instances) {
+            Ok(found) => Ok(Some(Box::new(found))),
+            Err(error) if error.is_of_missing_pin() => {
+                tracing::warn!(
+                    %error,
+                    "what an earlier start has learned cannot be taken over; its programs judge \
+                     beside the new ones until those are all there"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open(newest: Instance, others: Vec<Instance>) -> Result<Self, DatapathError> {
+        state::check(&newest)?;
+        let maps = Maps::open(&newest)?;
+        let document = maps.read_document()?;
+        let generation =
+            maps.generation.get(&0, 0).map_err(DatapathError::map("read", map::GENERATION))?;
+        let mut occupied = maps.slots_known()?;
+        occupied.unite(&document.rules.iter().map(|rule| rule.slot).collect());
+        for other in &others {
+            occupied.unite(&Maps::open(other)?.slots_known()?);
+        }
+        let numbers = maps.resolver_numbers()?;
+        Ok(Self { newest, others, maps, document, generation, occupied, numbers })
+    }
+}
+
+impl Maps {
+    /// The slots that programs over these maps may set or honour, a policy that was being applied
+    /// included.
+    fn slots_known(&self) -> Result<RuleMask, DatapathError> {
+        let mut known = RuleMask::EMPTY;
+        for bank in 0..BANKS {
+            let settings =
+                self.settings.get(&bank, 0).map_err(DatapathError::map("read", map::SETTINGS))?;
+            known.unite(&settings.active);
+        }
+        for entry in &self.names {
+            let (_, entry) = entry.map_err(DatapathError::map("read", map::NAMES))?;
+            known.unite(&entry.exact);
+            known.unite(&entry.below);
+        }
+        for check in self.name_checks.iter() {
+            known.unite(&check.map_err(DatapathError::map("read", map::NAME_CHECKS))?.rules);
+        }
+        Ok(known)
+    }
+
+    fn resolver_numbers(&self) -> Result<BTreeMap<(Address, u16), u32>, DatapathError> {
+        let mut numbers = BTreeMap::new();
+        for entry in &self.resolvers {
+            let (key, entry) = entry.map_err(DatapathError::map("read", map::RESOLVERS))?;
+            numbers.insert((key.address(), key.port()), entry.number);
+        }
+        Ok(numbers)
+    }
+}
+
+/// What the agent of the start that readers are shown has said of itself.
+pub(super) fn document_of(folder: &Folder) -> Option<Document> {
+    let current = folder.current().ok()??;
+    Maps::open(&current).ok()?.read_document().ok()
+}
+
+fn is_enforcing(instance: &Instance) -> bool {
+    HOOKS
+        .iter()
+        .filter(|hook| hook.is_enforcing())
+        .any(|hook| link::is_attached(&instance.link(hook.name)))
+}

@@ -1,0 +1,116 @@
+//! The calls of `bpf(2)` that the library has no function for.
+#![expect(unsafe_code, reason = "system calls; each is one operation on descriptors that are held")]
+
+use std::{
+    ffi::{CString, c_long},
+    io,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use nix::libc;
+
+/// Commands of `bpf(2)` (include/uapi/linux/bpf.h, 6.18).
+const BPF_OBJ_PIN: c_long = 6;
+const BPF_OBJ_GET: c_long = 7;
+const BPF_LINK_CREATE: c_long = 28;
+const BPF_LINK_UPDATE: c_long = 29;
+
+/// `link_create` of `union bpf_attr`.
+#[repr(C)]
+struct LinkCreate {
+    program: RawFd,
+    target: RawFd,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// `link_update` of `union bpf_attr`.
+#[repr(C)]
+struct LinkUpdate {
+    link: RawFd,
+    program: RawFd,
+    flags: u32,
+    old_program: u32,
+}
+
+/// What pins an object, or opens a pin, in `union bpf_attr`.
+#[repr(C)]
+struct ObjectPin {
+    path: u64,
+    object: RawFd,
+    flags: u32,
+}
+
+/// Makes a link of a program to a cgroup.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub(super) fn create_link(
+    program: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    attach_type: u32,
+) -> io::Result<OwnedFd> {
+    let create = LinkCreate {
+        program: program.as_raw_fd(),
+        target: target.as_raw_fd(),
+        attach_type,
+        flags: 0,
+    };
+    owned(bpf(BPF_LINK_CREATE, &create)?)
+}
+
+/// Has a link run another program from now on; a packet is judged by the one or by the other.
+///
+/// # Errors
+///
+/// What the kernel said: another type of program (EINVAL), a link that is detached (ENOLINK).
+pub(super) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    let update = LinkUpdate {
+        link: link.as_raw_fd(),
+        program: program.as_raw_fd(),
+        flags: 0,
+        old_program: 0,
+    };
+    bpf(BPF_LINK_UPDATE, &update).map(drop)
+}
+
+/// Pins an object.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let pin = ObjectPin { path: path.as_ptr() as u64, object: object.as_raw_fd(), flags: 0 };
+    bpf(BPF_OBJ_PIN, &pin).map(drop)
+}
+
+/// Opens a pin.
+///
+/// # Errors
+///
+/// What the kernel said; [`io::ErrorKind::NotFound`] where there is none.
+pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let get = ObjectPin { path: path.as_ptr() as u64, object: 0, flags: 0 };
+    owned(bpf(BPF_OBJ_GET, &get)?)
+}
+
+/// A descriptor that a call has made.
+fn owned(number: c_long) -> io::Result<OwnedFd> {
+    let number = RawFd::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn bpf<T>(command: c_long, attributes: &T) -> io::Result<c_long> {
+    let attributes: *const T = attributes;
+    // SAFETY: attributes of that command, and their size; what they point at outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
