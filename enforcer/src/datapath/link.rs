@@ -51,6 +51,17 @@ pub(super) fn update(pin: &Path, program: BorrowedFd<'_>) -> io::Result<()> {
     sys::update_link(sys::open(pin)?.as_fd(), program)
 }
 
+/// Detaches a pinned link. The kernel does so by itself once the last pin is gone, and a while
+/// after that (`bpf_link_put`, kernel/bpf/syscall.c, 6.18).
+///
+/// # Errors
+///
+/// What the kernel said, or that the program is still at work.
+pub(super) fn detach(pin: &Path) -> io::Result<()> {
+    sys::detach_link(sys::open(pin)?.as_fd())?;
+    if is_attached(pin) { Err(io::Error::other("it is still attached")) } else { Ok(()) }
+}
+
 /// Looks at a pinned link.
 ///
 /// # Errors

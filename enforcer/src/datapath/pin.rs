@@ -154,6 +154,19 @@ impl Instance {
         self.0.join("links").join(name)
     }
 
+    /// The pins of links.
+    pub fn links(&self) -> Result<Vec<PathBuf>, DatapathError> {
+        let folder = self.0.join("links");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(DatapathError::pin("list", folder)(error)),
+        };
+        entries
+            .map(|entry| Ok(entry.map_err(DatapathError::pin("list", &folder))?.path()))
+            .collect()
+    }
+
     /// Removes one kind of pins (`links`, `programs`, `maps`) and says how many there were.
     pub fn remove_part(&self, part: &str) -> Result<usize, DatapathError> {
         let folder = self.0.join(part);

@@ -18,6 +18,7 @@ const BPF_OBJ_PIN: c_long = 6;
 const BPF_OBJ_GET: c_long = 7;
 const BPF_LINK_CREATE: c_long = 28;
 const BPF_LINK_UPDATE: c_long = 29;
+const BPF_LINK_DETACH: c_long = 34;
 
 /// `link_create` of `union bpf_attr`.
 #[repr(C)]
@@ -35,6 +36,12 @@ struct LinkUpdate {
     program: RawFd,
     flags: u32,
     old_program: u32,
+}
+
+/// `link_detach` of `union bpf_attr`.
+#[repr(C)]
+struct LinkDetach {
+    link: RawFd,
 }
 
 /// What pins an object, or opens a pin, in `union bpf_attr`.
@@ -77,6 +84,15 @@ pub(super) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
         old_program: 0,
     };
     bpf(BPF_LINK_UPDATE, &update).map(drop)
+}
+
+/// Takes a link's program from its hook at once, whoever holds the link (5.9 and later).
+///
+/// # Errors
+///
+/// What the kernel said.
+pub(super) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    bpf(BPF_LINK_DETACH, &LinkDetach { link: link.as_raw_fd() }).map(drop)
 }
 
 /// Pins an object.

@@ -6,7 +6,7 @@ use aya::maps::{HashMap, MapData};
 use enforcer_common::{abi::map, uplink::Uplink};
 
 use super::{
-    DatapathError,
+    DatapathError, link,
     maps::Opener,
     pin::{Folder, Instance},
     uplinks::remove_filters,
@@ -30,11 +30,29 @@ pub struct Removed {
 pub fn unload(bpffs: &Path) -> Result<Removed, DatapathError> {
     let folder = Folder::new(bpffs);
     let mut removed = Removed::default();
+    let mut ended = Vec::new();
     for instance in folder.instances()? {
-        removed.add(remove(&instance.end()?, None)?);
+        ended.push(instance.end()?);
+    }
+    for instance in &ended {
+        detach(instance)?;
+    }
+    for instance in &ended {
+        removed.add(remove(instance, None)?);
     }
     folder.remove()?;
     Ok(removed)
+}
+
+/// Has every hook go at once. What is pinned there and is no link is somebody else's, and goes with
+/// the pins.
+fn detach(instance: &Instance) -> Result<(), DatapathError> {
+    for pin in instance.links()? {
+        if link::is_attached(&pin) {
+            link::detach(&pin).map_err(DatapathError::pin("detach", pin))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes one start: links first, so that no program is left half supplied. Filters stay that
