@@ -44,6 +44,7 @@ fn compile(toolchain: &Toolchain, root: &Path, target: &str, target_dir: &Path) 
     cargo
         .args(["build", "--release", "--locked", "--bins", "--package=enforcer-ebpf"])
         .args(toolchain.core_arguments())
+        .args(env::var_os("CARGO_FEATURE_OTHER_LAYOUT").map(|_| "--features=other-layout"))
         .arg(format!("--target={target}"))
         .arg("--target-dir")
         .arg(target_dir)

@@ -1,7 +1,33 @@
 //! Map names and sizes, and the version of all layouts.
 
 /// Raised with every change of a key, a value, a map's type or a number's meaning.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 4 + OTHER;
+
+/// What the build with other layouts adds to the versions of what it changes.
+const OTHER: u32 = if cfg!(feature = "other-layout") { 1_000 } else { 0 };
+
+/// The maps that are handed on from one start to the next, each with the version in which its key,
+/// its value or the meaning of either changed last.
+pub const HANDED_ON: [(&str, u32); 18] = [
+    (map::ADDRS, 4 + OTHER),
+    (map::NAME_TEXT, 4),
+    (map::SOCKETS, 4),
+    (map::PENDING, 4),
+    (map::STREAMS, 4),
+    (map::ASKED, 4),
+    (map::PEERS, 4),
+    (map::FLOWS, 4 + OTHER),
+    (map::FRAGMENTS, 4),
+    (map::REFUSED, 4),
+    (map::REFUSED_SOCKETS, 4),
+    (map::HANDOVER, 4),
+    (map::SLOT_SINCE, 4),
+    (map::LEARNING, 4),
+    (map::RULE_HITS, 4 + OTHER),
+    (map::IMPLICIT_HITS, 4 + OTHER),
+    (map::DROPS, 4 + OTHER),
+    (map::TOTALS, 4 + OTHER),
+];
 
 /// How many rules a node can have: the bits of a `RuleMask`.
 pub const MAX_RULES: usize = 512;

@@ -6,6 +6,9 @@ use crate::verdict::Verdict;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Hits {
+    /// Zero.
+    #[cfg(feature = "other-layout")]
+    pub spare: u64,
     /// Packets: each segment of a GSO packet is one.
     pub packets: u64,
     /// Bytes from the network header on.
@@ -29,4 +32,4 @@ pub const fn total_entry(verdict: Verdict, is_v6: bool) -> u32 {
     (verdict as u32) << 1 | is_v6 as u32
 }
 
-const _: () = assert!(size_of::<Hits>() == 24);
+const _: () = assert!(size_of::<Hits>() == if cfg!(feature = "other-layout") { 32 } else { 24 });

@@ -115,9 +115,13 @@ impl FlowKey {
 #[repr(C)]
 pub struct FlowEntry {
     /// In nanoseconds of boot time.
+    #[cfg(not(feature = "other-layout"))]
     pub expires_ns: u64,
     /// The generation that admitted a flow of this side.
     pub generation: u64,
+    /// As above.
+    #[cfg(feature = "other-layout")]
+    pub expires_ns: u64,
     /// One of [`opened`].
     pub opened: u32,
     /// The slot of the rule that admitted it, plus one; 0: none.

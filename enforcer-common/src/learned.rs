@@ -34,6 +34,7 @@ pub struct AddressEntry {
     /// Rules whose names gave the address.
     pub rules: RuleMask,
     /// Boot time in nanoseconds at which it stops counting.
+    #[cfg(not(feature = "other-layout"))]
     pub expires_ns: u64,
     /// Boot time of a packet that it let pass, at most a second before the newest; 0: none yet.
     pub used_ns: u64,
@@ -41,6 +42,9 @@ pub struct AddressEntry {
     pub name: u64,
     /// Packets judged with it; not exact where CPUs count at once.
     pub packets: u64,
+    /// As above.
+    #[cfg(feature = "other-layout")]
+    pub expires_ns: u64,
     /// Held while rules and expiry change together.
     pub lock: bpf_spin_lock,
     /// Zero.

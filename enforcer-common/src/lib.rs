@@ -35,6 +35,8 @@ pub mod decide;
 pub mod dns;
 pub mod flow;
 pub mod fragment;
+#[cfg(feature = "user")]
+pub mod layout;
 pub mod learned;
 pub mod measure;
 pub mod packet;

@@ -12,10 +12,12 @@
 //! everything in force.
 
 pub mod attach;
+mod beside;
 mod claim;
 pub mod document;
 mod guard;
 pub mod handover;
+pub mod layout;
 pub mod learned;
 mod link;
 mod load;
@@ -25,6 +27,7 @@ pub mod pin;
 mod predecessor;
 pub mod preflight;
 mod probe;
+mod raw;
 mod read;
 pub mod reading;
 pub mod refused;
@@ -39,6 +42,7 @@ mod uplinks;
 use std::{io, path::PathBuf};
 
 pub use self::{
+    beside::WATCH,
     claim::Claim,
     document::Document,
     load::{Datapath, LoadOptions},
@@ -130,6 +134,16 @@ pub enum DatapathError {
          (on Kubernetes: with hostNetwork)"
     )]
     OtherNamespace,
+    /// Pins of a version that this one cannot read.
+    #[error(
+        "the pins in {} are of another version of enforcer, whose maps are laid out otherwise: \
+         ask with that version",
+        path.display()
+    )]
+    OtherVersion {
+        /// The folder of that start.
+        path: PathBuf,
+    },
     /// A program that the agent runs.
     #[error("run program {program}")]
     Run {

@@ -276,6 +276,8 @@ fn pins_of_others_are_refused_and_what_is_enforced_goes_on() {
     let rename = |rig: &Rig| {
         let (old, new) = (instance(rig), rig.pins().join("abi999-1"));
         fs::rename(old, &new).unwrap();
+        // It does not say how its maps are laid out.
+        fs::remove_file(new.join("maps/DOCUMENT")).unwrap();
         fs::remove_file(rig.pins().join("current")).unwrap();
         symlink("abi999-1", rig.pins().join("current")).unwrap();
     };
@@ -302,4 +304,65 @@ fn pins_of_others_are_refused_and_what_is_enforced_goes_on() {
         assert!(agent.cli(&["unload"]).unwrap().status.success(), "{label}");
         assert!(probe(&rig, &to("198.18.0.3")).is_reached(), "{label}");
     }
+}
+
+/// Over and back between versions whose maps are laid out otherwise.
+#[test]
+fn what_is_known_is_kept_over_an_upgrade_and_a_downgrade() {
+    require_privilege!();
+    for mode in modes() {
+        let rig = Rig::make().unwrap();
+        let _server = serve(&rig, zone());
+        let _peer = Peer::tcp(&rig.world, 443).unwrap();
+        let insider = rig.insider(&rig.client).unwrap();
+        let policy = policy(PLAIN, &[PLAIN_RULE, WILD]);
+        let mut agent = rig.agent_with(&policy, &mode).unwrap();
+        look_up(&rig, "a.wild.test");
+        let mut stream = insider.stream(SocketAddr::new(ip(LEARNED), 443)).unwrap();
+        assert!(probe(&rig, &to("198.18.0.3")).is_refused_at_once());
+        let mut before = agent.status().unwrap();
+
+        for round in 0..2 {
+            agent.kill().unwrap();
+            drop(agent);
+            agent = if round == 0 {
+                rig.agent_of_other_layout(&policy, &mode).unwrap()
+            } else {
+                rig.agent_with(&policy, &mode).unwrap()
+            };
+            assert!(agent.log().iter().any(|line| line.contains("watching beside")), "{round}");
+            // Nobody asks for the name again.
+            assert!(probe(&rig, &to(LEARNED)).is_reached(), "round {round}, {mode:?}");
+            assert!(probe(&rig, &to("198.18.0.9")).is_reached(), "round {round}, {mode:?}");
+            assert!(probe(&rig, &to("198.18.0.3")).is_refused_at_once(), "round {round}");
+            stream.write_all(b"still here").unwrap();
+            let status = agent.status().unwrap();
+            assert_eq!(status["state"], "enforcing", "{status:#}");
+            assert!(hits(&status, "wild") >= hits(&before, "wild"), "round {round}");
+            let denied = |status| number(status, "/totals/deniedPackets");
+            assert!(denied(&status) > denied(&before), "round {round}: {status:#}");
+            before = status;
+            assert_eq!(fs::read_dir(rig.pins()).unwrap().count(), 2, "round {round}");
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        assert!(agent.cli(&["unload"]).unwrap().status.success());
+    }
+}
+
+#[test]
+fn a_resized_map_keeps_what_it_had() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _server = serve(&rig, zone());
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    drop(killed(&rig, &policy(PLAIN, &[WILD]), &["--max-addresses", "1024"]));
+    look_up(&rig, "a.wild.test");
+
+    let agent = rig.agent_with(&policy(PLAIN, &[WILD]), &["--max-addresses", "2048"]).unwrap();
+
+    assert!(probe(&rig, &to(LEARNED)).is_reached());
+    assert!(probe(&rig, &to("198.18.0.3")).is_refused_at_once());
+    let status = agent.status().unwrap();
+    assert_eq!(number(&status, "/maps/0/maxEntries"), 2_048, "{status:#}");
 }

@@ -211,6 +211,7 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
         rules: rules.collect(),
         resolution: ResolutionInfo::default(),
         restored: 0,
+        layouts: BTreeMap::new(),
         highest_resolver_number: 0,
         problems: vec![],
     }

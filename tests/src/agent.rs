@@ -43,6 +43,8 @@ pub struct Agent<'a> {
     namespace: &'a Netns,
     scratch: &'a Scratch,
     bpffs: PathBuf,
+    /// The program whose verbs read its pins.
+    pub(crate) command_line: PathBuf,
     child: Child,
     log: Log,
 }
@@ -65,7 +67,8 @@ impl<'a> Agent<'a> {
         let mut child = launch.namespace.spawn(&mut command)?;
         let log = Log::of(child.stderr.take().context("read the agent's log")?);
         let Launch { namespace, scratch, bpffs, .. } = launch;
-        Ok(Self { namespace, scratch, bpffs, child, log })
+        let command_line = binary::enforcer()?;
+        Ok(Self { namespace, scratch, bpffs, command_line, child, log })
     }
 
     /// Waits for the line that says `ready`.
@@ -173,7 +176,7 @@ impl<'a> Agent<'a> {
     ///
     /// That it could not be started; its exit code is the caller's to judge.
     pub fn cli(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let mut command = Command::new(binary::enforcer()?);
+        let mut command = Command::new(&self.command_line);
         command.args(arguments).arg("--bpffs").arg(&self.bpffs).env("NO_COLOR", "1");
         self.namespace.output(&mut command)
     }

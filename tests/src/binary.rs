@@ -27,6 +27,15 @@ pub(crate) fn weak() -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The agent whose maps are laid out otherwise: `ENFORCER_OTHER_BIN`, else the one beside.
+pub(crate) fn other_layout() -> anyhow::Result<PathBuf> {
+    match env::var_os("ENFORCER_OTHER_BIN") {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => beside("enforcer-other")
+            .context("find the agent of another layout: set ENFORCER_OTHER_BIN"),
+    }
+}
+
 /// A program that has the rig's hidden verbs: `ENFORCER_DEMO_BIN`, this one, or the one beside.
 pub(crate) fn own() -> anyhow::Result<PathBuf> {
     if let Some(path) = env::var_os("ENFORCER_DEMO_BIN") {

@@ -203,6 +203,23 @@ impl Rig {
         Ok(agent)
     }
 
+    /// Starts the agent whose maps are laid out otherwise, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// That it did not come so far.
+    pub fn agent_of_other_layout(
+        &self,
+        policy: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Agent<'_>> {
+        let program = binary::other_layout()?;
+        let mut agent = Agent::launch(self.place(), &program, policy, arguments)?;
+        agent.command_line = program;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
     /// Starts an agent that is in the workload itself, as on a node, where it is attached to the
     /// root; and waits until it is ready.
     ///

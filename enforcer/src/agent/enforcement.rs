@@ -121,8 +121,18 @@ impl Enforcement {
         uplinks: &[Uplink],
     ) -> Result<UplinkChange, datapath::DatapathError> {
         let change = self.datapath.attach(uplinks, connections::accepted)?;
-        self.slots.release();
+        if !self.datapath.is_watching() {
+            self.slots.release();
+        }
         Ok(change)
+    }
+
+    /// Ends the watch beside a start of another layout; from here on this one judges alone.
+    pub(super) fn end_watch(&mut self) -> Result<(), datapath::DatapathError> {
+        let workloads = self.workloads.rules(&self.tables.workloads);
+        self.datapath.end_watch(&self.tables, &workloads)?;
+        self.slots.release();
+        Ok(())
     }
 
     /// Compiles a policy against the slots in use; nothing changes yet.

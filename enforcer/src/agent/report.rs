@@ -6,8 +6,11 @@ use jiff::Timestamp;
 
 use super::enforcement::Enforcement;
 use crate::{
-    datapath::document::{
-        AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved, UplinkInfo,
+    datapath::{
+        document::{
+            AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved, UplinkInfo,
+        },
+        layout,
     },
     policy::{PortSpec, Rule, WorkloadSelector, compile::Slots},
     resolver::Progress,
@@ -75,6 +78,7 @@ pub(super) fn document(
             reload_error: circumstances.reload_error.clone(),
         },
         rules: rules.map(|(rule, slot)| rule_info(rule, *slot)).collect(),
+        layouts: layout::own(),
         highest_resolver_number: enforcement.datapath.highest_resolver_number(),
         restored: circumstances.restored,
         resolution: resolution(enforcement, progress),

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::Agent;
 use crate::{
-    datapath::{UplinkChange, document::UplinkInfo},
+    datapath::{self, UplinkChange, document::UplinkInfo},
     uplink::Found,
 };
 
@@ -15,6 +15,14 @@ impl Agent {
         let found = self.uplinks.find().await.context("find the devices of --tc")?;
         let change = self.enforcement.attach(&found.uplinks)?;
         self.note_uplinks(&found, &change);
+        if self.enforcement.datapath.is_watching() {
+            tracing::info!(
+                seconds = datapath::WATCH.as_secs(),
+                "watching beside the start before, whose maps are laid out otherwise"
+            );
+            tokio::time::sleep(datapath::WATCH).await;
+            self.enforcement.end_watch()?;
+        }
         self.beat()
     }
 

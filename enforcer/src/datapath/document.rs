@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::layout::Layouts;
+
 /// Length and checksum in front of the text.
 const HEADER_BYTES: usize = 8;
 
@@ -121,6 +123,9 @@ pub struct Document {
     pub rules: Vec<RuleInfo>,
     /// How the resolution of exact names stands.
     pub resolution: ResolutionInfo,
+    /// How the maps are laid out that the next start may take over.
+    #[serde(default)]
+    pub layouts: Layouts,
     /// The highest number that a trusted resolver was given: questions may wait for it still.
     #[serde(default)]
     pub highest_resolver_number: u32,

@@ -64,7 +64,7 @@ impl Datapath {
     }
 
     /// Has the kernel change an entry.
-    fn write_address(&mut self, write: &AddressWrite) -> Result<Learned, DatapathError> {
+    pub(super) fn write_address(&mut self, write: &AddressWrite) -> Result<Learned, DatapathError> {
         let mut frame = vec![0; FRAME_HEADER_BYTES];
         frame.extend(write.bytes());
         let program: &mut CgroupSkb = WRITER.program_of(&mut self.object)?;

@@ -19,7 +19,7 @@ use super::{
     predecessor::Predecessor,
     preflight::{kernel_release, namespace_cookie},
     refused::RefusedConnections,
-    state::{self, Shape},
+    state,
     sync::Applied,
     unload,
     uplinks::{TcMode, UplinkChange},
@@ -69,6 +69,8 @@ pub struct Datapath {
     pub(super) host_cookie: u64,
     /// What is taken over with the hooks.
     pub(super) predecessor: Option<Box<Predecessor>>,
+    /// Whether its verdicts are not carried out yet ([`super::beside`]).
+    pub(super) is_watching: bool,
     /// Whether the hooks are this start's, so that it must not be undone.
     is_in_force: bool,
     _lock: File,
@@ -99,15 +101,14 @@ impl Datapath {
             .override_global(measure::WITHOUT, &options.without, true)
             .map_max_entries(map::ADDRS, options.max_addresses)
             .map_max_entries(map::HOSTS, hosts.max(MIN_HOSTS));
-        let handed_on: &[&str] = match &predecessor {
-            Some(old) => {
-                keep_size(&old.newest, options)?;
-                state::hand_on(&old.newest, &instance)?;
-                &state::HANDED_ON
-            }
-            None => &[],
-        };
-        for name in handed_on {
+        let is_watching =
+            predecessor.as_ref().is_some_and(|it| it.max_addresses != Some(options.max_addresses));
+        let mut handed_on = Vec::new();
+        if let Some(old) = &predecessor {
+            handed_on = if is_watching { old.sockets() } else { state::all() };
+            state::hand_on(&handed_on, &old.newest, &instance)?;
+        }
+        for name in &handed_on {
             loader.map_pin_path(name, instance.map(name));
         }
         let mut object = loader.load(OBJECT).map_err(|source| DatapathError::Load {
@@ -143,6 +144,7 @@ impl Datapath {
             uplinks,
             host_cookie,
             predecessor,
+            is_watching,
             is_in_force: false,
             _lock: lock,
         };
@@ -164,18 +166,29 @@ impl Datapath {
         uplinks: &[Uplink],
         accepted: impl FnOnce() -> Vec<(SocketAddr, SocketAddr)>,
     ) -> Result<UplinkChange, DatapathError> {
-        let change = match self.predecessor.take() {
-            Some(old) => self.succeed(&old, uplinks, accepted),
-            None => self.attach_all(uplinks, accepted),
+        let change = if self.is_watching {
+            self.attach_all(uplinks, accepted)
+        } else if let Some(old) = self.predecessor.take() {
+            self.succeed(&old, uplinks, accepted)
+        } else {
+            let change = self.attach_all(uplinks, accepted);
+            change.and_then(|change| self.folder.set_current(&self.instance).map(|()| change))
         };
         let change = change.inspect_err(|_| clean_up(&self.instance))?;
+        if !self.is_watching {
+            self.settle_in();
+        }
+        Ok(change)
+    }
+
+    /// Removes all others. From here on a failure leaves more than is needed at work, and no packet
+    /// unjudged.
+    pub(super) fn settle_in(&mut self) {
         self.is_in_force = true;
-        // From here on a failure leaves more than is needed at work, and no packet unjudged.
         if let Err(error) = self.remove_others() {
             tracing::error!(%error, "remove what an earlier start left behind");
             self.applied.leave_unsettled();
         }
-        Ok(change)
     }
 
     fn remove_others(&mut self) -> Result<(), DatapathError> {
@@ -206,7 +219,7 @@ impl Datapath {
         let mut change = self.judge_uplinks(uplinks)?;
         match change.failed.pop() {
             Some((_, error)) => Err(error),
-            None => self.folder.set_current(&self.instance).map(|()| change),
+            None => Ok(change),
         }
     }
 
@@ -267,22 +280,8 @@ impl Datapath {
     }
 }
 
-/// A map that is taken over keeps its size.
-fn keep_size(old: &Instance, options: &LoadOptions) -> Result<(), DatapathError> {
-    let entries = Shape::found(old, map::ADDRS)?.entries;
-    if entries != options.max_addresses {
-        tracing::warn!(
-            wanted = options.max_addresses,
-            entries,
-            "the map of addresses is taken over and keeps its size; `enforcer unload` before the \
-             start would change it, and leave the node open meanwhile"
-        );
-    }
-    Ok(())
-}
-
 /// Removal after a failure: the failure is what the caller hears of.
-fn clean_up(instance: &Instance) {
+pub(super) fn clean_up(instance: &Instance) {
     if let Err(error) = unload::remove(instance, None) {
         tracing::warn!(%error, "remove what a failed start left behind");
     }

@@ -65,6 +65,15 @@ pub(super) struct Maps {
 }
 
 impl Maps {
+    /// Opens the pins of a start, for readers.
+    pub(super) fn of_this_version(instance: &Instance) -> Result<Self, DatapathError> {
+        if instance.is_of_this_abi() {
+            Self::open(instance)
+        } else {
+            Err(DatapathError::OtherVersion { path: instance.path().to_owned() })
+        }
+    }
+
     /// Opens the pins of a start.
     pub(super) fn open(instance: &Instance) -> Result<Self, DatapathError> {
         let at = |name| Opener { instance, name };
@@ -112,7 +121,7 @@ impl Opener<'_> {
         MapData::from_pin(path).map_err(DatapathError::map("open", self.name))
     }
 
-    fn array<V: Pod>(&self) -> Result<Array<MapData, V>, DatapathError> {
+    pub(super) fn array<V: Pod>(&self) -> Result<Array<MapData, V>, DatapathError> {
         Array::try_from(Map::Array(self.data()?)).map_err(DatapathError::map("open", self.name))
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use enforcer_common::{
-    abi::{BANKS, map},
+    abi::{BANKS, HANDED_ON, map},
     address::Address,
     rule_mask::RuleMask,
 };
@@ -17,22 +17,23 @@ use super::{
     link,
     maps::Maps,
     pin::{Folder, Instance},
-    state,
+    state::{self, Shape},
 };
 
-/// A start whose programs are at work, of this layout, with all its pins.
+/// A start whose programs are at work.
 pub(super) struct Predecessor {
     /// The start that readers are shown.
     pub(super) newest: Instance,
     /// Others that left something behind.
     others: Vec<Instance>,
-    pub(super) maps: Maps,
     pub(super) document: Document,
     pub(super) generation: u64,
     /// Slots that some program at work knows.
     pub(super) occupied: RuleMask,
     /// Numbers of resolvers.
     pub(super) numbers: BTreeMap<(Address, u16), u32>,
+    /// Entries that there can be addresses of names; `None`: the maps have another layout.
+    pub(super) max_addresses: Option<u32>,
 }
 
 impl std::fmt::Debug for Predecessor {
@@ -42,6 +43,15 @@ impl std::fmt::Debug for Predecessor {
 }
 
 impl Predecessor {
+    /// The map of what sockets asked for, which no copy could be made of, where it is laid out
+    /// alike.
+    pub(super) fn sockets(&self) -> Vec<&'static str> {
+        let theirs = self.document.layouts.get(map::SOCKETS).map(|layout| layout.since);
+        let is_alike =
+            |(name, since): &&(&str, u32)| *name == map::SOCKETS && theirs == Some(*since);
+        HANDED_ON.iter().filter(is_alike).map(|(name, _)| *name).collect()
+    }
+
     /// Every start, the newest first.
     pub(super) fn instances(&self) -> impl Iterator<Item = &Instance> {
         std::iter::once(&self.newest).chain(&self.others)
@@ -58,10 +68,10 @@ impl Predecessor {
             _ => instances.iter().rev().find(|it| is_enforcing(it)).cloned(),
         };
         let Some(current) = current else { return Ok(None) };
+        instances.retain(|instance| *instance != current);
         if !current.is_of_this_abi() {
-            return Err(DatapathError::OtherLayout { path: current.path().to_owned() });
+            return Self::of_other_abi(current, instances).map(|found| Some(Box::new(found)));
         }
-        instances.retain(|instance| *instance != current && instance.is_of_this_abi());
         match Self::open(current, instances) {
             Ok(found) => Ok(Some(Box::new(found))),
             Err(error) if error.is_of_missing_pin() => {
@@ -76,6 +86,22 @@ impl Predecessor {
         }
     }
 
+    /// One of another version, which has to say how its maps are laid out.
+    fn of_other_abi(newest: Instance, others: Vec<Instance>) -> Result<Self, DatapathError> {
+        let unknown = || DatapathError::OtherLayout { path: newest.path().to_owned() };
+        let document = Maps::document_of(&newest).map_err(|error| {
+            tracing::error!(%error, "read what the agent of another version has said");
+            unknown()
+        })?;
+        if document.layouts.is_empty() {
+            return Err(unknown());
+        }
+        let generation = document.policy.generation;
+        let occupied = document.rules.iter().map(|rule| rule.slot).collect();
+        let (numbers, max_addresses) = (BTreeMap::new(), None);
+        Ok(Self { newest, others, document, generation, occupied, numbers, max_addresses })
+    }
+
     fn open(newest: Instance, others: Vec<Instance>) -> Result<Self, DatapathError> {
         state::check(&newest)?;
         let maps = Maps::open(&newest)?;
@@ -84,11 +110,12 @@ impl Predecessor {
             maps.generation.get(&0, 0).map_err(DatapathError::map("read", map::GENERATION))?;
         let mut occupied = maps.slots_known()?;
         occupied.unite(&document.rules.iter().map(|rule| rule.slot).collect());
-        for other in &others {
+        for other in others.iter().filter(|other| other.is_of_this_abi()) {
             occupied.unite(&Maps::open(other)?.slots_known()?);
         }
         let numbers = maps.resolver_numbers()?;
-        Ok(Self { newest, others, maps, document, generation, occupied, numbers })
+        let max_addresses = Some(Shape::found(&newest, map::ADDRS)?.entries);
+        Ok(Self { newest, others, document, generation, occupied, numbers, max_addresses })
     }
 }
 
@@ -126,7 +153,7 @@ impl Maps {
 /// What the agent of the start that readers are shown has said of itself.
 pub(super) fn document_of(folder: &Folder) -> Option<Document> {
     let current = folder.current().ok()??;
-    Maps::open(&current).ok()?.read_document().ok()
+    Maps::document_of(&current).ok()
 }
 
 fn is_enforcing(instance: &Instance) -> bool {

@@ -45,7 +45,7 @@ pub fn probe(
     cgroups: &[u64],
 ) -> Result<Option<Probed>, DatapathError> {
     let Some(instance) = Folder::new(bpffs).current()? else { return Ok(None) };
-    let maps = Maps::open(&instance)?;
+    let maps = Maps::of_this_version(&instance)?;
     let generation =
         maps.generation.get(&0, 0).map_err(DatapathError::map("read", map::GENERATION))?;
     let bank = u32::try_from(generation % u64::from(BANKS)).unwrap_or(0);

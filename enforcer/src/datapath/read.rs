@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use aya::maps::MapInfo;
+use aya::maps::{Array, MapData, MapInfo};
 use enforcer_common::{
     abi::{BANKS, DOCUMENT_PAGES, map},
     counter::total_entry,
@@ -16,7 +16,7 @@ use super::{
     attach::HOOKS,
     document::{AgentInfo, Page},
     link,
-    maps::{Maps, found, sum},
+    maps::{DocumentValue, Maps, Opener, found, sum},
     pin::{Folder, Instance},
     reading::{Counter, HookState, LearnedAddress, MapUse, Reading, Totals},
     uplinks,
@@ -32,7 +32,7 @@ const HEARTBEAT_LIMIT_NS: u64 = 3_000_000_000;
 /// Pins that cannot be opened, for lack of rights or because another version made them.
 pub fn read(bpffs: &Path) -> Result<Option<Reading>, DatapathError> {
     let Some(instance) = Folder::new(bpffs).current()? else { return Ok(None) };
-    let maps = Maps::open(&instance)?;
+    let maps = Maps::of_this_version(&instance)?;
     maps.reading(&instance, BootTime::now()).map(Some)
 }
 
@@ -91,28 +91,13 @@ impl Maps {
         })
     }
 
+    /// What a start's agent has said, whatever the version.
+    pub(super) fn document_of(instance: &Instance) -> Result<Document, DatapathError> {
+        read_document(&Opener { instance, name: map::DOCUMENT }.array()?)
+    }
+
     pub(super) fn read_document(&self) -> Result<Document, DatapathError> {
-        let page = |index: usize| -> Result<_, DatapathError> {
-            let index = u32::try_from(index.min(DOCUMENT_PAGES)).unwrap_or(0);
-            self.document.get(&index, 0).map_err(DatapathError::map("read", map::DOCUMENT))
-        };
-        // A write half done has a wrong checksum; the agent needs microseconds to finish it.
-        let mut last = None;
-        for _ in 0..10 {
-            let first = page(0)?;
-            let mut bytes = first.to_vec();
-            for index in 1..Document::pages(&Page(first)) {
-                bytes.extend(page(index)?);
-            }
-            match Document::decode(&bytes) {
-                Ok(document) => return Ok(document),
-                Err(error) => last = Some(error),
-            }
-            std::thread::yield_now();
-        }
-        Err(DatapathError::Document {
-            source: last.unwrap_or(super::document::DocumentError::Torn),
-        })
+        read_document(&self.document)
     }
 
     fn totals(&self) -> Result<Totals, DatapathError> {
@@ -175,6 +160,28 @@ impl Maps {
             })
             .collect()
     }
+}
+
+fn read_document(pages: &Array<MapData, DocumentValue>) -> Result<Document, DatapathError> {
+    let page = |index: usize| -> Result<_, DatapathError> {
+        let index = u32::try_from(index.min(DOCUMENT_PAGES)).unwrap_or(0);
+        pages.get(&index, 0).map_err(DatapathError::map("read", map::DOCUMENT))
+    };
+    // A write half done has a wrong checksum; the agent needs microseconds to finish it.
+    let mut last = None;
+    for _ in 0..10 {
+        let first = page(0)?;
+        let mut bytes = first.to_vec();
+        for index in 1..Document::pages(&Page(first)) {
+            bytes.extend(page(index)?);
+        }
+        match Document::decode(&bytes) {
+            Ok(document) => return Ok(document),
+            Err(error) => last = Some(error),
+        }
+        std::thread::yield_now();
+    }
+    Err(DatapathError::Document { source: last.unwrap_or(super::document::DocumentError::Torn) })
 }
 
 /// A name as text, without the last dot; bytes that no policy can name are escaped.

@@ -5,30 +5,9 @@ use std::fs;
 
 use aya::maps::MapInfo;
 use aya_obj::{Map, Object};
-use enforcer_common::abi::map;
+use enforcer_common::abi::HANDED_ON;
 
 use super::{DatapathError, load::OBJECT, pin::Instance, preflight::kernel_release};
-
-/// The maps that are handed on from start to start.
-pub(super) const HANDED_ON: [&str; 17] = [
-    map::ADDRS,
-    map::NAME_TEXT,
-    map::SOCKETS,
-    map::PENDING,
-    map::STREAMS,
-    map::ASKED,
-    map::PEERS,
-    map::FLOWS,
-    map::FRAGMENTS,
-    map::REFUSED,
-    map::REFUSED_SOCKETS,
-    map::HANDOVER,
-    map::LEARNING,
-    map::RULE_HITS,
-    map::IMPLICIT_HITS,
-    map::DROPS,
-    map::TOTALS,
-];
 
 /// What the kernel and the programs must agree on about a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +75,14 @@ pub(super) fn check(instance: &Instance) -> Result<(), DatapathError> {
     Ok(())
 }
 
-/// Gives a start the maps of another.
-pub(super) fn hand_on(from: &Instance, to: &Instance) -> Result<(), DatapathError> {
-    for name in HANDED_ON {
+/// The names of all maps that are handed on.
+pub(super) fn all() -> Vec<&'static str> {
+    HANDED_ON.iter().map(|(name, _)| *name).collect()
+}
+
+/// Gives a start maps of another.
+pub(super) fn hand_on(names: &[&str], from: &Instance, to: &Instance) -> Result<(), DatapathError> {
+    for name in names {
         let path = to.map(name);
         fs::hard_link(from.map(name), &path).map_err(DatapathError::pin("pin again", path))?;
     }

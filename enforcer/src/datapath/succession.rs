@@ -31,25 +31,17 @@ use super::{
 use crate::uplink::Uplink;
 
 impl Datapath {
-    /// Goes on where the predecessor is: generation, numbers, and since when slots have their
-    /// rules. Traces of rules that no program knows are removed, so that their slots can be given
+    /// Goes on where the predecessor is: generation and numbers. Traces of rules that no program knows are removed, so that their slots can be given
     /// away.
     pub(super) fn inherit(&mut self) -> Result<(), DatapathError> {
         let Some(old) = self.predecessor.take() else { return Ok(()) };
-        self.applied.generation = old.generation;
+        // One that watches is in the generation of the start before until it judges: what that one
+        // has let pass has passed here as well.
+        self.applied.generation = old.generation.saturating_sub(u64::from(self.is_watching));
         self.applied.inherited = old.occupied;
         let known = old.numbers.values().copied().max().unwrap_or(0);
         self.applied.highest_number = known.max(old.document.highest_resolver_number);
         self.applied.numbers.clone_from(&old.numbers);
-        for slot in old.occupied.slots() {
-            let slot = u32::from(slot);
-            let since = old.maps.slot_since.get(&slot, 0);
-            let since = since.map_err(DatapathError::map("read", map::SLOT_SINCE))?;
-            self.maps
-                .slot_since
-                .set(slot, since, 0)
-                .map_err(DatapathError::map("write", map::SLOT_SINCE))?;
-        }
         let known = old.occupied;
         self.predecessor = Some(old);
         self.clear_rules(&all_but(&known))

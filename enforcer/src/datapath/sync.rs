@@ -127,6 +127,7 @@ impl Datapath {
         let mut added = tables.active;
         added.subtract(&self.applied.active);
         added.subtract(&self.applied.inherited);
+        // Of rules that are older the start before knows better.
         for slot in added.slots() {
             self.maps
                 .slot_since
@@ -311,6 +312,9 @@ impl Datapath {
         settings.host_cookie = self.host_cookie;
         if self.judges_uplinks {
             settings.flags |= flag::UPLINKS;
+        }
+        if self.is_watching {
+            settings.flags |= flag::AUDIT;
         }
         let first_class = settings.bank * MAX_PORT_CLASSES;
         for (index, mask) in (first_class..).zip(&tables.ports.classes) {

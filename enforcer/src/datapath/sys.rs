@@ -14,11 +14,28 @@ use std::{
 use nix::libc;
 
 /// Commands of `bpf(2)` (include/uapi/linux/bpf.h, 6.18).
+const BPF_MAP_LOOKUP_ELEM: c_long = 1;
+const BPF_MAP_UPDATE_ELEM: c_long = 2;
+const BPF_MAP_GET_NEXT_KEY: c_long = 4;
 const BPF_OBJ_PIN: c_long = 6;
 const BPF_OBJ_GET: c_long = 7;
 const BPF_LINK_CREATE: c_long = 28;
 const BPF_LINK_UPDATE: c_long = 29;
 const BPF_LINK_DETACH: c_long = 34;
+
+/// A flag of updates: the key must be new.
+const BPF_NOEXIST: u64 = 1;
+
+/// What is said of an element in `union bpf_attr`.
+#[repr(C)]
+struct Element {
+    map: RawFd,
+    padding: u32,
+    key: u64,
+    /// Of the value, or of the next key.
+    value: u64,
+    flags: u64,
+}
 
 /// `link_create` of `union bpf_attr`.
 #[repr(C)]
@@ -115,6 +132,58 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let get = ObjectPin { path: path.as_ptr() as u64, object: 0, flags: 0 };
     owned(bpf(BPF_OBJ_GET, &get)?)
+}
+
+/// Finds the key behind another, or the first; `false`: there is none. `next` has the size of a key.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub(super) fn next_key(
+    map: BorrowedFd<'_>,
+    key: Option<&[u8]>,
+    next: &mut [u8],
+) -> io::Result<bool> {
+    let key = key.map_or(0, |key| key.as_ptr() as u64);
+    let value = next.as_mut_ptr() as u64;
+    let element = Element { map: map.as_raw_fd(), padding: 0, key, value, flags: 0 };
+    is_there(bpf(BPF_MAP_GET_NEXT_KEY, &element))
+}
+
+/// Reads a value; `false`: there is none. Sizes are the map's.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub(super) fn look_up(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<bool> {
+    let (key, value) = (key.as_ptr() as u64, value.as_mut_ptr() as u64);
+    let element = Element { map: map.as_raw_fd(), padding: 0, key, value, flags: 0 };
+    is_there(bpf(BPF_MAP_LOOKUP_ELEM, &element))
+}
+
+/// Writes a value. Sizes are the map's.
+///
+/// # Errors
+///
+/// What the kernel said: the key is there and must be new (EEXIST), the map is full (E2BIG).
+pub(super) fn insert(
+    map: BorrowedFd<'_>,
+    key: &[u8],
+    value: &[u8],
+    must_be_new: bool,
+) -> io::Result<()> {
+    let flags = if must_be_new { BPF_NOEXIST } else { 0 };
+    let (key, value) = (key.as_ptr() as u64, value.as_ptr() as u64);
+    let element = Element { map: map.as_raw_fd(), padding: 0, key, value, flags };
+    bpf(BPF_MAP_UPDATE_ELEM, &element).map(drop)
+}
+
+fn is_there(result: io::Result<c_long>) -> io::Result<bool> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A descriptor that a call has made.

@@ -61,7 +61,7 @@ pub(super) fn remove(
     instance: &Instance,
     kept: Option<&HashMap<MapData, u32, Uplink>>,
 ) -> Result<Removed, DatapathError> {
-    let filters = if instance.is_of_this_abi() && instance.map(map::UPLINKS).exists() {
+    let filters = if instance.map(map::UPLINKS).exists() {
         remove_filters(&Opener { instance, name: map::UPLINKS }.hash()?, None, kept)?
     } else {
         0

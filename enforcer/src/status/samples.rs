@@ -90,6 +90,7 @@ pub(crate) fn reading() -> Reading {
                 learned: 12,
                 ignored: [("negative".to_owned(), 1)].into(),
             },
+            layouts: BTreeMap::new(),
             highest_resolver_number: 1,
             restored: 0,
             problems: vec![],
