@@ -18,15 +18,12 @@ mod refusal;
 mod report;
 mod serve;
 mod signals;
+mod start;
 mod uplinks;
 mod watch;
 mod workloads;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -35,22 +32,21 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-pub use self::policy_file::{PolicyFile, PolicyFileError};
 use self::{
-    enforcement::{Enforcement, Prepared},
+    enforcement::Enforcement,
     handover::{Asked as AskedQuestion, Questions},
     refusal::Refusal,
     report::Circumstances,
     signals::{Request, Signals},
     watch::Watch,
-    workloads::Workloads,
+};
+pub use self::{
+    policy_file::{PolicyFile, PolicyFileError},
+    start::OnStart,
 };
 use crate::{
-    datapath::{
-        self, BootTime, Claim, Datapath, LoadOptions, TcMode, document::AgentInfo, preflight,
-    },
+    datapath::{self, BootTime, TcMode},
     metrics::Health,
-    policy::compile::Slots,
     resolver::{self, Progress, Resolution, Resolver, Servers},
     uplink::{Choice, Watch as UplinkWatch},
 };
@@ -77,6 +73,8 @@ pub struct Options {
     pub tc_mode: Option<TcMode>,
     /// The folder of pins.
     pub bpffs: PathBuf,
+    /// What holds until the agent is ready.
+    pub on_start: OnStart,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Whether enforcement ends with the agent.
@@ -94,7 +92,8 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// What kept it from starting; nothing of this start is then left attached.
+/// What kept it from starting; nothing of this start is then left attached that was not asked for
+/// by [`OnStart::Deny`].
 pub async fn run(options: Options) -> anyhow::Result<()> {
     // Before anything is loaded: an end in the middle of a start must not be left half done.
     let mut signals = Signals::listen()?;
@@ -119,148 +118,6 @@ struct Agent {
 }
 
 impl Agent {
-    /// `None`: a signal came before it was ready, and nothing of the start is left.
-    async fn start(options: &Options, signals: &mut Signals) -> anyhow::Result<Option<Self>> {
-        let file = options.policy.clone();
-        let cgroup = preflight::check(options.cgroup.as_deref(), &options.bpffs)?;
-        let root = preflight::cgroup2_root().unwrap_or_else(|| cgroup.clone());
-        let servers = servers(&file).unwrap_or_else(|error| {
-            // Enforced all the same: a node that starts before its network must not stay open.
-            tracing::warn!("{error:#}; until there is one, no name is resolved");
-            Servers { trusted: Vec::new(), asked: Vec::new() }
-        });
-        let (health, healthy) = latest::channel(Health::Starting);
-        // Before anything is loaded: an address that is taken is a common mistake.
-        let listener = serve::bind(options.metrics).await?;
-        let mut uplinks = UplinkWatch::new(options.tc.clone())?;
-        // Before anything is loaded: a misspelt device is a common mistake, too.
-        uplinks.find_all().await.context("find the devices of --tc")?;
-
-        let mut claim = Claim::take(&options.bpffs)?;
-        let prepared = prepare(&mut claim, file, &servers.trusted)?;
-        let load = LoadOptions {
-            bpffs: options.bpffs.clone(),
-            cgroup: cgroup.clone(),
-            max_addresses: options.max_addresses,
-            hosts: prepared.hosts(),
-            without: options.without,
-            judges_uplinks: options.tc != Choice::None,
-            tc_mode: options.tc_mode.unwrap_or_else(TcMode::of_kernel),
-        };
-        let datapath = Datapath::load(&load, claim, BootTime::now())?;
-        let enforcement = Enforcement::start(datapath, prepared, Workloads::new(root.clone()))?;
-        let (sender, answers) = mpsc::channel(WAITING_ANSWERS);
-        let settings = enforcement.file.policy.dns.clone();
-        let resolver = Resolver::spawn(settings, servers.asked.clone(), sender);
-        resolver.set_names(enforcement.names());
-        let circumstances = Circumstances {
-            agent: AgentInfo {
-                pid: std::process::id(),
-                pid_namespace: datapath::pid_namespace(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                started_at: Timestamp::now(),
-            },
-            cgroup: below(&root, &cgroup),
-            uplinks: Vec::new(),
-            unjudged: Vec::new(),
-            restored: 0,
-            not_restored: Vec::new(),
-            is_unloaded: false,
-            resolvers: servers.trusted.clone(),
-            loaded_at: Timestamp::now(),
-            reload_error: None,
-        };
-        // Who asks while the agent starts is told that it does.
-        serve::spawn(listener, options.bpffs.clone(), healthy);
-        let started = Instant::now();
-        let rings = enforcement
-            .datapath
-            .handover()
-            .and_then(|handover| Ok((handover, enforcement.datapath.refused_connections()?)))
-            .context("open the kernel's rings");
-        let (questions, refusal) = match rings {
-            Ok((handover, refused)) => (Questions::new(handover), Refusal::start(refused)),
-            Err(error) => {
-                enforcement.datapath.discard();
-                return Err(error);
-            }
-        };
-        let mut agent = Self {
-            enforcement,
-            circumstances,
-            servers,
-            resolver,
-            answers,
-            questions,
-            uplinks,
-            _refusal: refusal,
-            health,
-            started,
-        };
-        match agent.become_ready(options.ready_timeout, signals).await {
-            Ok(true) => Ok(Some(agent)),
-            Ok(false) => {
-                agent.enforcement.datapath.discard();
-                tracing::info!("the agent ends before it is ready; nothing is attached");
-                Ok(None)
-            }
-            Err(error) => {
-                agent.enforcement.datapath.discard();
-                Err(error)
-            }
-        }
-    }
-
-    /// Waits for names, then attaches; `false`: a signal came first.
-    async fn become_ready(
-        &mut self,
-        patience: Duration,
-        signals: &mut Signals,
-    ) -> anyhow::Result<bool> {
-        let deadline = Instant::now() + patience;
-        let mut progress = self.resolver.progress();
-        let wanted = self.enforcement.tables.names.exact.len();
-        loop {
-            let is_settled = {
-                let progress = progress.borrow_and_update();
-                progress.names == wanted && progress.settled == wanted
-            };
-            if is_settled && self.answers.is_empty() {
-                break;
-            }
-            tokio::select! {
-                answer = self.answers.recv() => self.take(&answer.context("the resolver ended")?)?,
-                _ = progress.changed() => {}
-                request = signals.next() => {
-                    if request == Request::End {
-                        return Ok(false);
-                    }
-                    // A changed policy file is looked at as soon as the agent is ready.
-                }
-                () = tokio::time::sleep_until(deadline) => {
-                    let progress = progress.borrow();
-                    tracing::warn!(
-                        resolved = progress.resolved, names = progress.names,
-                        "not every name is resolved yet; the rest is retried while enforcing"
-                    );
-                    break;
-                }
-            }
-        }
-        self.beat()?;
-        self.attach().await?;
-        let generation = self.enforcement.datapath.generation();
-        let policy = &self.enforcement.file.policy;
-        let waited_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(
-            generation, policy = %policy.name, mode = %policy.mode, rules = policy.rules.len(),
-            cgroup = %self.circumstances.cgroup, uplinks = %self.uplink_names(), waited_ms, "ready"
-        );
-        self.health.send_replace(Health::Ready);
-        notify(&[sd_notify::NotifyState::Ready]);
-        Ok(true)
-    }
-
     async fn serve(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         let mut watch = Watch::on(&self.enforcement.file.path);
         // The file may have changed since it was read.
@@ -434,37 +291,9 @@ enum Asked {
     ByChange,
 }
 
-/// Compiles the first policy for the slots that an earlier start's rules have, where there are any.
-fn prepare(
-    claim: &mut Claim,
-    file: PolicyFile,
-    trusted: &[SocketAddr],
-) -> anyhow::Result<Prepared> {
-    let rules = claim.rules().iter().map(|rule| (rule.digest.as_str(), rule.slot));
-    let slots = Slots::inherited(rules, claim.occupied());
-    let prepared = Prepared::new(file.clone(), trusted, slots);
-    if prepared.is_ok() || claim.occupied().is_empty() {
-        return prepared;
-    }
-    let anew = Prepared::new(file, trusted, Slots::default())?;
-    tracing::warn!(
-        "too many rules are new to keep the slots of the others: nothing that an earlier start \
-         has learned or counted is kept"
-    );
-    claim.forgo();
-    Ok(anew)
-}
-
 fn servers(file: &PolicyFile) -> anyhow::Result<Servers> {
     let specs = &file.policy.dns.resolvers;
     resolver::servers(specs).context("find the trusted resolvers")
-}
-
-/// A cgroup's path as a policy would write it.
-fn below(root: &Path, cgroup: &Path) -> String {
-    cgroup
-        .strip_prefix(root)
-        .map_or_else(|_outside| cgroup.display().to_string(), |path| format!("/{}", path.display()))
 }
 
 /// Tells systemd; elsewhere there is nobody to tell.

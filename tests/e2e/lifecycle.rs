@@ -182,3 +182,76 @@ fn serves_metrics_and_health() {
     assert_eq!(agent.get("/readyz").unwrap().0, 200);
     assert_eq!(agent.get("/nothing").unwrap().0, 404);
 }
+
+#[test]
+fn with_on_start_deny_nothing_leaves_before_the_names_are_resolved() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let server = serve(&rig, Zone::new().with_behaviour("silent.test", Behaviour::Silence));
+    let silent = "{name: silent, to: [{fqdn: silent.test}], ports: [tcp/443]}";
+    let file = policy(PLAIN, &[silent, FIRST]);
+    let under_way = |on_start: &str| {
+        let arguments = ["--ready-timeout", "60", "--on-start", on_start];
+        let before = server.queries();
+        let agent = rig.launch(&file, &arguments).unwrap();
+        wait::until_true("the name to be asked for", PATIENCE, || server.queries() > before)
+            .unwrap();
+        agent
+    };
+
+    let mut agent = under_way("previous");
+    assert!(probe(&rig, &to(2)).is_reached(), "nothing was in force before");
+    agent.kill().unwrap();
+    drop(agent);
+
+    let mut agent = under_way("deny");
+    assert!(probe(&rig, &to(2)).is_refused_at_once());
+    assert!(probe(&rig, &to(1)).is_reached());
+    agent.terminate().unwrap();
+    assert!(probe(&rig, &to(2)).is_refused_at_once(), "an end before ready opens the node");
+    drop(agent);
+
+    let mut agent = under_way("previous");
+    assert!(probe(&rig, &to(2)).is_refused_at_once());
+    agent.kill().unwrap();
+    drop(agent);
+
+    let mut agent = under_way("open");
+    assert!(probe(&rig, &to(2)).is_reached());
+    agent.terminate().unwrap();
+}
+
+#[test]
+fn with_on_start_deny_a_faulty_policy_leaves_nothing_open_and_takes_nothing_away() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let faulty = "apiVersion: enforcer.dev/v1alpha1\nkind: Nonsense\n";
+    let mut refused = rig.launch(faulty, &[]).unwrap();
+    assert!(!refused.wait().unwrap().success());
+    assert!(probe(&rig, &to(1)).is_reached(), "nothing was asked for");
+
+    let mut agent = rig.launch(faulty, &["--on-start", "deny"]).unwrap();
+    agent.wait_until_ready().unwrap();
+
+    assert!(agent.log().iter().any(|line| line.contains("Nonsense")), "{:#?}", agent.log());
+    assert!(probe(&rig, &to(1)).is_refused());
+    wait::until_true("status to say why", PATIENCE, || {
+        agent.status().unwrap()["policy"]["reloadError"].is_string()
+    })
+    .unwrap();
+    assert_eq!(agent.cli(&["status"]).unwrap().status.code(), Some(3));
+    agent.write_policy(&policy(PLAIN, &[FIRST])).unwrap();
+    let is_reached = || probe(&rig, &to(1)).is_reached();
+    wait::until_true("the mended policy to be in force", PATIENCE, is_reached).unwrap();
+    assert!(probe(&rig, &to(2)).is_refused());
+
+    // What is in force is not given up for a faulty file.
+    agent.kill().unwrap();
+    drop(agent);
+    let mut refused = rig.launch(faulty, &["--on-start", "deny"]).unwrap();
+    assert!(!refused.wait().unwrap().success());
+    assert!(probe(&rig, &to(1)).is_reached());
+    assert!(probe(&rig, &to(2)).is_refused());
+}

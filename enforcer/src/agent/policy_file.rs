@@ -9,6 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::policy::{self, Policy, diagnostic::Severity};
 
+/// The policy without rules.
+const DENY_ALL: &str = "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\n\
+    metadata: {name: deny-all}\nspec: {rules: []}\n";
+
 /// Findings of one kind that are kept: a doubt about each of ten thousand names is one doubt.
 const SHOWN: usize = 20;
 
@@ -52,6 +56,13 @@ pub enum PolicyFileError {
 }
 
 impl PolicyFile {
+    /// What holds in the place of a file that cannot be used: no rule at all. The file is looked at
+    /// again as soon as it changes.
+    pub fn deny_all(path: &Path) -> Option<Self> {
+        let policy = policy::parse(DENY_ALL).policy?;
+        Some(Self { path: path.to_owned(), sha256: String::new(), policy, warnings: Vec::new() })
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{Exit, Pins, output::complain};
 use crate::{
-    agent::{self, Options, PolicyFile, PolicyFileError},
-    datapath::TcMode,
+    agent::{self, OnStart, Options, PolicyFile, PolicyFileError},
+    datapath::{self, TcMode},
     uplink::Choice,
 };
 
@@ -37,6 +37,9 @@ pub(super) struct RunArgs {
     metrics: Metrics,
     #[command(flatten)]
     pins: Pins,
+    /// What holds from the start until the agent is ready
+    #[arg(long, value_enum, default_value_t)]
+    on_start: OnStart,
     /// End enforcement with the agent
     #[arg(long)]
     detach_on_exit: bool,
@@ -88,7 +91,10 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let narrowed = if args.cgroup.is_some() { Choice::None } else { Choice::Auto };
     let policy = match PolicyFile::read(&args.policy) {
         Ok(policy) => policy,
-        Err(error) => return refuse(error),
+        Err(error) => match held(&args, &error) {
+            Some(policy) => policy,
+            None => return refuse(error),
+        },
     };
     for warning in &policy.warnings {
         complain(&format!("{warning}\n"));
@@ -100,6 +106,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         tc: args.tc.unwrap_or(narrowed),
         tc_mode: args.tc_mode,
         bpffs: args.pins.bpffs,
+        on_start: args.on_start,
         metrics: args.metrics.0,
         detach_on_exit: args.detach_on_exit,
         max_addresses: args.max_addresses,
@@ -113,6 +120,23 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         .context("start the runtime")?;
     runtime.block_on(agent::run(options))?;
     Ok(Exit::Fine)
+}
+
+/// With `--on-start deny` a node must not stay open for a faulty file: what is enforced in its place
+/// where nothing is in force yet.
+fn held(args: &RunArgs, error: &PolicyFileError) -> Option<PolicyFile> {
+    let is_in_force = !matches!(datapath::read(&args.pins.bpffs), Ok(None));
+    if args.on_start != OnStart::Deny || is_in_force {
+        return None;
+    }
+    for rendered in error.rendered() {
+        complain(&format!("{rendered}\n"));
+    }
+    complain(&format!(
+        "error: {}; nothing leaves until it is mended (--on-start deny)\n",
+        error.summary()
+    ));
+    PolicyFile::deny_all(&args.policy)
 }
 
 /// An invalid policy is shown with every fault at its place.

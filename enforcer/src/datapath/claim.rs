@@ -18,6 +18,7 @@ use super::{
     document::RuleInfo,
     pin::{Folder, Instance},
     predecessor::{Predecessor, document_of},
+    unload::{Removed, remove_all},
 };
 
 /// A folder that no other agent can start in, and what earlier starts have left there.
@@ -67,6 +68,17 @@ impl Claim {
     /// packets pass by them.
     pub fn occupied(&self) -> RuleMask {
         self.predecessor.as_ref().map_or(RuleMask::EMPTY, |it| it.occupied)
+    }
+
+    /// Whether an earlier start's programs judge.
+    pub fn is_in_force(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Removes everything that earlier starts left, so that nothing is judged.
+    pub fn clear(&mut self) -> Result<Removed, DatapathError> {
+        self.predecessor = None;
+        remove_all(&self.folder)
     }
 
     /// Takes nothing over: the next start judges beside what is there until it is ready.

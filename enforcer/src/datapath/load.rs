@@ -223,6 +223,11 @@ impl Datapath {
         }
     }
 
+    /// Whether packets are judged by this start's programs.
+    pub const fn is_in_force(&self) -> bool {
+        self.is_in_force
+    }
+
     /// Removes everything this start made; for a start that did not come to `ready`. One whose
     /// programs judge already stays in force.
     pub fn discard(self) {

@@ -94,10 +94,14 @@ impl Folder {
         fs::rename(&next, &current).map_err(DatapathError::pin("rename to", current))
     }
 
-    /// Removes the links between starts, and the folder where nothing is left in it.
-    pub fn remove(&self) -> Result<(), DatapathError> {
+    /// Removes the links to starts.
+    pub fn remove_links(&self) -> Result<(), DatapathError> {
         remove_if_there(&self.0.join(CURRENT))?;
-        remove_if_there(&self.0.join(NEXT))?;
+        remove_if_there(&self.0.join(NEXT))
+    }
+
+    /// Removes the folder where nothing is left in it.
+    pub fn remove(&self) -> Result<(), DatapathError> {
         match fs::remove_dir(&self.0) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound) => {
                 Err(DatapathError::pin("remove", &self.0)(error))

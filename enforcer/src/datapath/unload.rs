@@ -29,6 +29,13 @@ pub struct Removed {
 /// enforce.
 pub fn unload(bpffs: &Path) -> Result<Removed, DatapathError> {
     let folder = Folder::new(bpffs);
+    let removed = remove_all(&folder)?;
+    folder.remove()?;
+    Ok(removed)
+}
+
+/// As [`unload`], but for the folder itself.
+pub(super) fn remove_all(folder: &Folder) -> Result<Removed, DatapathError> {
     let mut removed = Removed::default();
     let mut ended = Vec::new();
     for instance in folder.instances()? {
@@ -40,7 +47,7 @@ pub fn unload(bpffs: &Path) -> Result<Removed, DatapathError> {
     for instance in &ended {
         removed.add(remove(instance, None)?);
     }
-    folder.remove()?;
+    folder.remove_links()?;
     Ok(removed)
 }
 

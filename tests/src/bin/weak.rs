@@ -56,6 +56,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         tc: Choice::None,
         tc_mode: None,
         bpffs,
+        on_start: agent::OnStart::Previous,
         metrics: Some(metrics),
         detach_on_exit: false,
         max_addresses: 65_536,
