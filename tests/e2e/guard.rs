@@ -82,6 +82,18 @@ fn a_pin_that_is_removed_is_put_back_and_readers_go_on() {
         wait_until_put_back(&agent, what);
         assert!(pin.exists());
     }
+    // Another object in the same place.
+    for (pin, other, what) in [
+        ("maps/SPECIAL", "maps/ADDRS", "pin of map SPECIAL"),
+        ("programs/sendmsg4", "programs/sendmsg6", "pin of program sendmsg4"),
+    ] {
+        let (pin, other) = (instance(&rig).join(pin), instance(&rig).join(other));
+        let staged = pin.with_file_name("staged");
+        fs::hard_link(&other, &staged).unwrap();
+        fs::remove_file(&pin).unwrap();
+        fs::rename(&staged, &pin).unwrap();
+        wait_until_put_back(&agent, what);
+    }
     fs::remove_file(rig.pins().join("current")).unwrap();
     wait_until_put_back(&agent, "the link to the pins");
 

@@ -4,7 +4,7 @@
 //! A hook whose pin is removed is detached by that, since nothing else holds its link: the agent
 //! could die at any time, and `unload` must be able to end it all.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use super::{
     Datapath, DatapathError,
@@ -60,14 +60,23 @@ impl Datapath {
         for (name, map) in self.object.maps().filter(|(name, _)| !name.starts_with('.')) {
             let path = self.instance.map(name);
             let what = format!("pin of map {name}");
-            let restored = pin_again(&path, &what, || map.pin(&path));
+            let id = self.map_ids.get(name).copied().unwrap_or(0);
+            let restored = pin_again(&path, &what, link::map_id(&path), id, || map.pin(&path));
             guarded.note(what, restored);
         }
         for hook in HOOKS.iter().chain(&UPLINK_HOOKS).chain([&WRITER]) {
             let path = self.instance.program(hook.program);
             let what = format!("pin of program {}", hook.program);
+            let id = match hook.program_id(&self.object) {
+                Ok(id) => id,
+                Err(error) => {
+                    guarded.failed.push((what, error));
+                    continue;
+                }
+            };
             let Some(program) = self.object.program_mut(hook.program) else { continue };
-            let restored = pin_again(&path, &what, || program.pin(&path));
+            let found = link::program_id(&path);
+            let restored = pin_again(&path, &what, found, id, || program.pin(&path));
             guarded.note(what, restored);
         }
         let is_current = self.folder.current().map(|it| it.as_ref() == Some(&self.instance));
@@ -150,13 +159,18 @@ impl Guarded {
 fn pin_again(
     path: &Path,
     what: &str,
+    found: io::Result<u32>,
+    id: u32,
     pin: impl FnOnce() -> Result<(), aya::pin::PinError>,
 ) -> Result<bool, DatapathError> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => pin()
-            .map(|()| true)
-            .map_err(|source| DatapathError::PinObject { what: what.to_owned(), source }),
-        Err(error) => Err(DatapathError::pin("inspect", path)(error)),
+    match found {
+        Ok(found) if found == id => return Ok(false),
+        // Somebody else's object.
+        Ok(_) => remove_if_there(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(DatapathError::pin("inspect", path)(error)),
     }
+    pin()
+        .map(|()| true)
+        .map_err(|source| DatapathError::PinObject { what: what.to_owned(), source })
 }

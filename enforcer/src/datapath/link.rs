@@ -68,8 +68,7 @@ pub(super) fn detach(pin: &Path) -> io::Result<()> {
 ///
 /// What the kernel said; [`io::ErrorKind::NotFound`] where there is no pin.
 pub(super) fn tie(pin: &Path) -> io::Result<Tie> {
-    let link = sys::open(pin)?;
-    fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd())).map(|it| read(&it))
+    told(pin).map(|text| read(&text))
 }
 
 /// Whether a pinned link has a program at work.
@@ -77,16 +76,48 @@ pub(super) fn is_attached(pin: &Path) -> bool {
     tie(pin).is_ok_and(Tie::is_attached)
 }
 
+/// The kernel's number of a pinned map; 0: the pin is no map.
+///
+/// # Errors
+///
+/// What the kernel said; [`io::ErrorKind::NotFound`] where there is no pin.
+pub(super) fn map_id(pin: &Path) -> io::Result<u32> {
+    told(pin).map(|text| number(&text, "map_id"))
+}
+
+/// The kernel's number of a pinned program; 0: the pin is no program.
+///
+/// # Errors
+///
+/// As [`map_id`].
+pub(super) fn program_id(pin: &Path) -> io::Result<u32> {
+    // A link has one as well, and a number of its own.
+    told(pin).map(|text| match number(&text, "link_id") {
+        0 => number(&text, "prog_id"),
+        _ => 0,
+    })
+}
+
+/// What the kernel tells of a pinned object.
+fn told(pin: &Path) -> io::Result<String> {
+    let object = sys::open(pin)?;
+    fs::read_to_string(format!("/proc/self/fdinfo/{}", object.as_raw_fd()))
+}
+
+fn number(text: &str, name: &str) -> u32 {
+    field(text, name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(key, _)| *key == name)?.1.trim().parse().ok()
+}
+
 /// Reads what the kernel tells of a link's descriptor (`bpf_link_show_fdinfo`,
 /// kernel/bpf/syscall.c, and `..._show_fdinfo` of cgroup.c and tcx.c, 6.18).
 fn read(text: &str) -> Tie {
-    let field = |name: &str| -> Option<u64> {
-        let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-        lines.find(|(key, _)| *key == name)?.1.trim().parse().ok()
-    };
-    let target = field("cgroup_id").or_else(|| field("ifindex")).unwrap_or(0);
-    let program = field("prog_id").and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
-    Tie { program, target }
+    let target = field(text, "cgroup_id").or_else(|| field(text, "ifindex")).unwrap_or(0);
+    Tie { program: number(text, "prog_id"), target }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::{
     BootTime, Claim, DatapathError, Document,
     attach::{HOOKS, UPLINK_HOOKS, WRITER},
     handover::Handover,
+    link,
     maps::Maps,
     pin::{Folder, Instance},
     predecessor::Predecessor,
@@ -63,6 +64,8 @@ pub struct Datapath {
     pub(super) cgroup: PathBuf,
     pub(super) tc_mode: TcMode,
     pub(super) judges_uplinks: bool,
+    /// The kernel's number of each map.
+    pub(super) map_ids: BTreeMap<String, u32>,
     /// The devices that are judged, by index.
     pub(super) uplinks: BTreeMap<u32, String>,
     /// [`enforcer_common::settings::Settings::host_cookie`].
@@ -126,6 +129,12 @@ impl Datapath {
         for hook in HOOKS.iter().chain(&UPLINK_HOOKS).chain([&WRITER]) {
             hook.load(&mut object, &instance)?;
         }
+        let mut map_ids = BTreeMap::new();
+        for (name, _) in object.maps().filter(|(name, _)| !name.starts_with('.')) {
+            let pin = instance.map(name);
+            let id = link::map_id(&pin).map_err(DatapathError::pin("inspect", pin))?;
+            map_ids.insert(name.to_owned(), id);
+        }
         let maps = Maps::open(&instance)?;
         let cgroup = options.cgroup.clone();
         let applied = Applied::default();
@@ -141,6 +150,7 @@ impl Datapath {
             cgroup,
             tc_mode,
             judges_uplinks,
+            map_ids,
             uplinks,
             host_cookie,
             predecessor,
