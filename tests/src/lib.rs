@@ -36,6 +36,7 @@ pub mod peer;
 pub mod privilege;
 pub mod probe;
 pub mod race;
+mod random;
 pub mod reexec;
 pub mod responder;
 pub mod rig;

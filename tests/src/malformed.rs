@@ -15,13 +15,12 @@ mod mutate;
 mod outcome;
 mod policy;
 mod print;
-mod random;
 mod reference;
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -31,10 +30,12 @@ use self::{
     generate::{Draft, IPV6},
     kernel::{Count, Kernel, TIMES},
     outcome::Entry,
-    random::Random,
     reference::Reference,
 };
-use crate::rig::Rig;
+use crate::{
+    random::{self, Random},
+    rig::Rig,
+};
 
 /// Packets between two looks at all counters.
 const BATCH: u32 = 4_096;
@@ -88,9 +89,7 @@ impl Malformed {
     pub fn run(&self) -> anyhow::Result<Judged> {
         let rig = Rig::make()?;
         let kernel = Kernel::load(&rig)?;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let by_time = since.map_or(0, |it| u64::from(it.subsec_nanos()) ^ it.as_secs() << 30);
-        let seed = self.seed.unwrap_or(by_time);
+        let seed = self.seed.unwrap_or_else(random::seed_by_time);
         let judged = Judged {
             seed,
             outcomes: BTreeMap::new(),

@@ -1,8 +1,10 @@
 //! Packets as senders make them, and a little beside that: sound ones of every kind, with options,
 //! extension headers and in fragments.
 
-use super::random::Random;
-use crate::packet::{Packet, extension, protocol};
+use crate::{
+    packet::{Packet, extension, protocol},
+    random::Random,
+};
 
 /// The Ethernet type of IPv4.
 pub(super) const IPV4: u16 = 0x0800;

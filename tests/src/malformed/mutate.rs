@@ -1,9 +1,7 @@
 //! What is done to packets: each change makes one field a lie, or most of the packet noise.
 
-use super::{
-    generate::{Draft, IPV4, IPV6, MOST_BYTES},
-    random::Random,
-};
+use super::generate::{Draft, IPV4, IPV6, MOST_BYTES};
+use crate::random::Random;
 
 /// Where headers are, mostly.
 const HEADER_BYTES: usize = 96;
