@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod bypass;
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod connect;
 #[cfg(test)]
 mod demo;

@@ -33,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Addresses of the devices, made up (IEEE 802: locally administered).
 const CLIENT_HARDWARE: &str = "02:00:00:00:00:02";
 const WORLD_HARDWARE: &str = "02:00:00:00:00:01";
+/// The address of the world's device, as a frame has it.
+pub(crate) const WORLD_HARDWARE_BYTES: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const NETWORK_V4: &str = "192.0.2.0/24";
 const NETWORK_V6: &str = "2001:db8:0:1::/64";
 

@@ -7,7 +7,8 @@ use std::{
 
 use clap::Parser;
 use enforcer_tests::{
-    inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege, race::Race, spoof::Spoof,
+    chaos::Chaos, inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege,
+    race::Race, spoof::Spoof,
 };
 
 /// Runs that are too long for every day.
@@ -24,6 +25,8 @@ enum Arguments {
     Inbound(Inbound),
     /// Devices that become uplinks
     Newcomer(Newcomer),
+    /// Kills of the agent under a load
+    Chaos(Chaos),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Newcomer(newcomer) => {
             let outcome = newcomer.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Chaos(chaos) => {
+            let outcome = chaos.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Inbound(inbound) => {

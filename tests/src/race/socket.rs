@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -148,9 +148,9 @@ pub(crate) fn attempt(stream: &OwnedFd, to: SocketAddr) -> io::Result<Attempt> {
     }
 }
 
-/// Segments that the kernel has sent again. An older kernel knows less of a connection than the
+/// Segments of a connection that the kernel has sent again. An older kernel knows less of a connection than the
 /// structure has room for, and says how much it wrote.
-fn repeated(stream: &OwnedFd) -> io::Result<u32> {
+pub(crate) fn repeated(stream: &impl AsRawFd) -> io::Result<u32> {
     // SAFETY: integers, for which zeros are a value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or(0);

@@ -29,6 +29,9 @@ pub(crate) enum Run {
     /// Makes 100 devices uplinks, one after the other, and measures until when frames pass there.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Newcomer(Arguments),
+    /// Kills the agent 1,000 times, a third of them in its start, under a load that must not notice.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Chaos(Arguments),
 }
 
 impl Run {
@@ -40,6 +43,7 @@ impl Run {
             Self::Malformed(arguments) => ("malformed", arguments),
             Self::Inbound(arguments) => ("inbound", arguments),
             Self::Newcomer(arguments) => ("newcomer", arguments),
+            Self::Chaos(arguments) => ("chaos", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
