@@ -39,6 +39,8 @@ mod poison;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod reloads;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod resolvers;

@@ -107,6 +107,21 @@ impl<'a> Agent<'a> {
         self.log.lines()
     }
 
+    /// How many lines it has logged.
+    pub fn log_length(&self) -> usize {
+        self.log.length()
+    }
+
+    /// What it has logged behind so many lines.
+    pub fn log_after(&self, count: usize) -> Vec<String> {
+        self.log.lines_after(count)
+    }
+
+    /// Its policy file.
+    pub fn policy_path(&self) -> PathBuf {
+        self.scratch.path().join(POLICY)
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

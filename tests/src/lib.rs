@@ -40,6 +40,7 @@ pub mod probe;
 pub mod race;
 mod random;
 pub mod reexec;
+pub mod reloads;
 pub mod responder;
 pub mod rig;
 pub mod scratch;

@@ -35,6 +35,15 @@ impl Log {
         self.inner().lines.clone()
     }
 
+    /// The lines behind the first `count`.
+    pub(super) fn lines_after(&self, count: usize) -> Vec<String> {
+        self.inner().lines.get(count..).unwrap_or_default().to_vec()
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.inner().lines.len()
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.inner().has_ended
     }

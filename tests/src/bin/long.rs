@@ -8,7 +8,7 @@ use std::{
 use clap::Parser;
 use enforcer_tests::{
     chaos::Chaos, inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege,
-    race::Race, spoof::Spoof,
+    race::Race, reloads::Reloads, spoof::Spoof,
 };
 
 /// Runs that are too long for every day.
@@ -27,6 +27,8 @@ enum Arguments {
     Newcomer(Newcomer),
     /// Kills of the agent under a load
     Chaos(Chaos),
+    /// Policies that replace each other under a load
+    Reloads(Reloads),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Chaos(chaos) => {
             let outcome = chaos.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Reloads(reloads) => {
+            let outcome = reloads.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Inbound(inbound) => {

@@ -32,6 +32,9 @@ pub(crate) enum Run {
     /// Kills the agent 1,000 times, a third of them in its start, under a load that must not notice.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Chaos(Arguments),
+    /// Replaces the policy 10,000 times, in every way that a file is written, under a load.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Reloads(Arguments),
 }
 
 impl Run {
@@ -44,6 +47,7 @@ impl Run {
             Self::Inbound(arguments) => ("inbound", arguments),
             Self::Newcomer(arguments) => ("newcomer", arguments),
             Self::Chaos(arguments) => ("chaos", arguments),
+            Self::Reloads(arguments) => ("reloads", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
