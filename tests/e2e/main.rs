@@ -57,6 +57,8 @@ mod spoof;
 #[cfg(test)]
 mod succession;
 #[cfg(test)]
+mod tamper;
+#[cfg(test)]
 mod translation;
 #[cfg(test)]
 mod uplinks;

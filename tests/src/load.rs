@@ -17,7 +17,7 @@ mod sender;
 mod stage;
 mod streams;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -48,6 +48,7 @@ pub struct Rate {
 /// A load under way, until it is finished or dropped.
 pub(crate) struct Load<'a> {
     rig: &'a Rig,
+    begun: Instant,
     senders: Vec<Sender>,
     streams: Streams,
     arrivals: Arrivals,
@@ -66,7 +67,12 @@ impl<'a> Load<'a> {
         if lanes.contains(&Lane::Frames) {
             senders.push(Sender::start(rig, &[Lane::Frames], rate.forbidden.min(1_000))?);
         }
-        Ok(Self { rig, senders, streams, arrivals })
+        Ok(Self { rig, begun: Instant::now(), senders, streams, arrivals })
+    }
+
+    /// For how long it has gone on.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Waits until so many datagrams of each kind have been tried.

@@ -8,7 +8,7 @@ use std::{
 use clap::Parser;
 use enforcer_tests::{
     chaos::Chaos, inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege,
-    race::Race, reloads::Reloads, spoof::Spoof,
+    race::Race, reloads::Reloads, spoof::Spoof, tamper::Tamper,
 };
 
 /// Runs that are too long for every day.
@@ -29,6 +29,8 @@ enum Arguments {
     Chaos(Chaos),
     /// Policies that replace each other under a load
     Reloads(Reloads),
+    /// Hooks and pins that are taken away
+    Tamper(Tamper),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +71,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Reloads(reloads) => {
             let outcome = reloads.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Tamper(tamper) => {
+            let outcome = tamper.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Inbound(inbound) => {

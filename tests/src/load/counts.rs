@@ -85,10 +85,10 @@ impl LaneCount {
 }
 
 impl Counts {
-    /// Allowed datagrams that were lost or refused.
-    pub fn missing(&self) -> u64 {
+    /// Allowed datagrams that were lost and about when, since the load began.
+    pub fn lost_at(&self) -> impl Iterator<Item = (Duration, u64)> {
         let allowed = self.lanes.iter().filter(|(lane, _)| lane.is_allowed());
-        allowed.map(|(_, count)| count.lost() + count.refused + count.failed).sum()
+        allowed.flat_map(|(_, count)| count.lost_at.iter().map(|(at, number)| (*at, *number)))
     }
 
     /// Forbidden datagrams that arrived.

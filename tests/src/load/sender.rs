@@ -27,7 +27,7 @@ use crate::{
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Of so many datagrams, the time of one is kept.
-pub(super) const TIMED: u64 = 64;
+pub(super) const TIMED: u64 = 8;
 /// Refusals no further apart than this are told as one span.
 const MOMENT: Duration = Duration::from_millis(20);
 

@@ -35,6 +35,9 @@ pub(crate) enum Run {
     /// Replaces the policy 10,000 times, in every way that a file is written, under a load.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Reloads(Arguments),
+    /// Takes a hook, pin or filter away 200 times, and measures until when it is back.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Tamper(Arguments),
 }
 
 impl Run {
@@ -48,6 +51,7 @@ impl Run {
             Self::Newcomer(arguments) => ("newcomer", arguments),
             Self::Chaos(arguments) => ("chaos", arguments),
             Self::Reloads(arguments) => ("reloads", arguments),
+            Self::Tamper(arguments) => ("tamper", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
