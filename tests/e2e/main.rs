@@ -55,6 +55,8 @@ mod segment;
 #[cfg(test)]
 mod spoof;
 #[cfg(test)]
+mod stopped;
+#[cfg(test)]
 mod succession;
 #[cfg(test)]
 mod tamper;

@@ -154,6 +154,20 @@ impl<'a> Agent<'a> {
         kill(Pid::from_raw(pid), signal).with_context(|| format!("send {signal} to the agent"))
     }
 
+    /// Stops it (`SIGSTOP`), and waits until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// That it is gone, or does not stop in time.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        let path = format!("/proc/{}/stat", self.pid());
+        wait::until_true("the agent to be stopped", END, || {
+            let stat = std::fs::read_to_string(&path).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
+    }
+
     /// Ends it without a warning (`SIGKILL`), and waits until it is gone.
     ///
     /// # Errors

@@ -46,6 +46,7 @@ pub mod rig;
 pub mod scratch;
 mod service;
 pub mod spoof;
+pub mod stopped;
 pub mod tamper;
 pub mod wait;
 

@@ -8,7 +8,7 @@ use std::{
 use clap::Parser;
 use enforcer_tests::{
     chaos::Chaos, inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege,
-    race::Race, reloads::Reloads, spoof::Spoof, tamper::Tamper,
+    race::Race, reloads::Reloads, spoof::Spoof, stopped::Stopped, tamper::Tamper,
 };
 
 /// Runs that are too long for every day.
@@ -31,6 +31,8 @@ enum Arguments {
     Reloads(Reloads),
     /// Hooks and pins that are taken away
     Tamper(Tamper),
+    /// Names while the agent is stopped
+    Stopped(Stopped),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +77,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Tamper(tamper) => {
             let outcome = tamper.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Stopped(stopped) => {
+            let outcome = stopped.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Inbound(inbound) => {

@@ -1,15 +1,9 @@
 //! The world of a race: a name server, a peer that accepts everything, an agent.
 
-use std::{
-    net::{Ipv6Addr, SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
 use anyhow::Context as _;
-use nix::sys::{
-    signal::Signal,
-    socket::{Backlog, listen},
-};
+use nix::sys::socket::{Backlog, listen};
 
 use super::{PORT, RESOLVERS, Report, Task, ZONE};
 use crate::{
@@ -18,10 +12,7 @@ use crate::{
     responder::Responder,
     rig::Rig,
     service::{Service, wake_up},
-    wait,
 };
-
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a race runs in.
 pub(crate) struct Stage {
@@ -91,12 +82,7 @@ impl Racing<'_> {
 
     /// Stops the process (`SIGSTOP`), and waits until it is.
     pub(crate) fn stop(&self) -> anyhow::Result<()> {
-        self.0.signal(Signal::SIGSTOP)?;
-        let path = format!("/proc/{}/stat", self.0.pid());
-        wait::until_true("the agent to be stopped", PATIENCE, || {
-            let stat = std::fs::read_to_string(&path).unwrap_or_default();
-            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
-        })
+        self.0.stop()
     }
 }
 

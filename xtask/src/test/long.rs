@@ -38,6 +38,9 @@ pub(crate) enum Run {
     /// Takes a hook, pin or filter away 200 times, and measures until when it is back.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Tamper(Arguments),
+    /// Stops the agent for ten minutes, in which names are learned and expire all the same.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Stopped(Arguments),
 }
 
 impl Run {
@@ -52,6 +55,7 @@ impl Run {
             Self::Chaos(arguments) => ("chaos", arguments),
             Self::Reloads(arguments) => ("reloads", arguments),
             Self::Tamper(arguments) => ("tamper", arguments),
+            Self::Stopped(arguments) => ("stopped", arguments),
         };
         let mut long = arguments.prepare("test", "enforcer-long")?;
         long.arg(name).args(&arguments.passed_on);
