@@ -6,10 +6,10 @@ use enforcer_tests::{chaos::Chaos, load::Rate, require_privilege};
 const RATE: Rate = Rate { allowed: 1_000, forbidden: 1_000 };
 
 #[test]
-fn kills_of_the_agent_cost_no_packet_that_is_allowed_by_an_address_and_let_none_pass() {
+fn kills_of_the_agent_cost_no_packet_that_is_allowed_and_let_none_pass() {
     require_privilege!();
     let tc = "auto".to_owned();
-    let chaos = Chaos { kills: 4, rate: RATE, seed: None, tc, without_names: true };
+    let chaos = Chaos { kills: 4, rate: RATE, seed: None, tc, without_names: false };
     let outcome = chaos.run().unwrap();
 
     println!("{outcome}");
