@@ -241,10 +241,16 @@ impl Datapath {
         Ok(true)
     }
 
-    /// Takes the hooks off a device, which may be gone.
+    /// Takes the hooks off a device, which may be gone. Links are off before their device is
+    /// forgotten and before anything is attached anew: a program that is still at work drops the
+    /// frames of a device it does not know, and cannot be attached where it is (EEXIST).
     pub(super) fn leave(&mut self, index: u32) -> Result<(), DatapathError> {
         for hook in UPLINK_HOOKS {
-            remove_if_there(&self.instance.link(&hook.pin_name(index)))?;
+            let pin = self.instance.link(&hook.pin_name(index));
+            if link::is_attached(&pin) {
+                link::detach(&pin).map_err(DatapathError::pin("detach", &pin))?;
+            }
+            remove_if_there(&pin)?;
         }
         remove_filters(&self.maps.uplinks, Some(index), None)?;
         removed(self.maps.uplinks.remove(&index), map::UPLINKS)
