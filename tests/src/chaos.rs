@@ -6,9 +6,10 @@
 //! takes over what an earlier one has learned.
 //!
 //! The surprising thing: most of the moments that matter are in a start. It makes everything anew
-//! beside what judges, and takes that away when it is done; a third of the kills is there.
+//! beside what judges, and takes that away when it is done; about a third of the kills is there.
 
 use std::{
+    collections::VecDeque,
     fmt, fs, thread,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use clap::Args;
 
 use crate::{
     Agent, Zone,
-    load::{Counts, Lane, Rate, Stage, policy},
+    load::{Counts, Lane, Load, Rate, Stage, policy},
     random::{Random, seed_by_time},
 };
 
@@ -27,6 +28,9 @@ const MOST_ALIVE: usize = 200;
 const IN_START: usize = 3;
 /// Of so many ready agents, one is asked what it knows.
 const ASKED: usize = 5;
+
+/// Agents whose logs are kept for who looks for a reason.
+const KEPT: usize = 4;
 
 /// How often.
 #[derive(Debug, Clone, Args)]
@@ -64,6 +68,9 @@ pub struct Outcome {
     pub forgotten: u32,
     /// What the agents logged as errors; the first of each kind.
     pub errors: Vec<String>,
+    /// What happened before the first refusal of an allowed datagram: the last kills, and what
+    /// those agents logged.
+    pub before_refusal: Vec<String>,
     /// Folders of starts at the end.
     pub folders: usize,
     /// The load without the enforcer.
@@ -96,6 +103,8 @@ impl Chaos {
         let load = stage.load(self.rate)?;
         let mut run = Run {
             stage: &stage,
+            load,
+            last: VecDeque::new(),
             random: Random::new(seed),
             outcome: Outcome {
                 seed,
@@ -105,6 +114,7 @@ impl Chaos {
                 asked: 0,
                 forgotten: 0,
                 errors: Vec::new(),
+                before_refusal: Vec::new(),
                 folders: 0,
                 control,
                 load: Counts::default(),
@@ -120,8 +130,9 @@ impl Chaos {
         }
         agent.wait_until_ready()?;
         run.ask(&agent)?;
+        run.note("not killed", &agent);
         let mut outcome = run.outcome;
-        outcome.load = load.finish()?;
+        outcome.load = run.load.finish()?;
         outcome.took = begun.elapsed();
         outcome.note_errors(&agent);
         let entries = fs::read_dir(stage.rig.pins())?;
@@ -136,6 +147,9 @@ impl Chaos {
 /// A run under way.
 struct Run<'a> {
     stage: &'a Stage,
+    load: Load<'a>,
+    /// The last kills, for people.
+    last: VecDeque<String>,
     random: Random,
     outcome: Outcome,
 }
@@ -144,10 +158,10 @@ impl Run<'_> {
     /// Kills an agent at some moment; where it is known when it was started, that can be in its
     /// start.
     fn kill(&mut self, mut agent: Agent<'_>, started: Option<Instant>) -> anyhow::Result<()> {
-        let longest = self.outcome.starts.iter().max().copied();
-        match (started, longest) {
-            (Some(_), Some(longest)) if self.random.one_in(IN_START) => {
-                self.let_live(usize::try_from(longest.as_millis()).unwrap_or(usize::MAX));
+        let last = self.outcome.starts.last().copied();
+        match (started, last) {
+            (Some(_), Some(last)) if self.random.one_in(IN_START) => {
+                self.let_live(usize::try_from(last.as_millis()).unwrap_or(usize::MAX));
             }
             _ => {
                 agent.wait_until_ready()?;
@@ -162,9 +176,31 @@ impl Run<'_> {
         agent.wait()?;
         let log = agent.log();
         self.outcome.kills += 1;
-        self.outcome.in_start += u32::from(!log.iter().any(|line| line.contains(" ready ")));
+        let is_in_start = !log.iter().any(|line| line.contains(" ready "));
+        self.outcome.in_start += u32::from(is_in_start);
         self.outcome.note_errors(&agent);
+        let age = started.map(|started| started.elapsed()).unwrap_or_default();
+        let when = if is_in_start { "in its start, " } else { "" };
+        self.note(&format!("killed {when}after {age:.0?}"), &agent);
         Ok(())
+    }
+
+    /// Keeps what was the last to happen before something went wrong.
+    fn note(&mut self, end: &str, agent: &Agent<'_>) {
+        if !self.outcome.before_refusal.is_empty() {
+            return;
+        }
+        let kills = self.outcome.kills;
+        let mut log = agent.log();
+        log.retain(|line| [" INFO ", " WARN ", " ERROR "].iter().any(|it| line.contains(it)));
+        log.insert(0, format!("kill {kills}: {end}"));
+        self.last.push_back(log.join("\n"));
+        if self.last.len() > KEPT {
+            self.last.pop_front();
+        }
+        if self.load.refused() != 0 {
+            self.outcome.before_refusal = self.last.drain(..).collect();
+        }
     }
 
     /// A moment is a time: there is nothing to wait for.
@@ -234,6 +270,9 @@ impl fmt::Display for Outcome {
             "addresses of names: asked for {} times, not all known {} times",
             self.asked, self.forgotten
         )?;
+        for line in self.before_refusal.iter().flat_map(|log| log.lines()) {
+            writeln!(f, "before the first refusal: {line}")?;
+        }
         write!(f, "without the enforcer\n{}under the policy\n{}", self.control, self.load)
     }
 }

@@ -75,6 +75,12 @@ impl<'a> Load<'a> {
         self.begun.elapsed()
     }
 
+    /// Allowed datagrams that have been refused so far.
+    pub(crate) fn refused(&self) -> u64 {
+        let lanes = self.senders.iter().flat_map(Sender::lanes);
+        lanes.filter(|(lane, _)| lane.is_allowed()).map(|(_, sent)| sent.refused()).sum()
+    }
+
     /// Waits until so many datagrams of each kind have been tried.
     pub(crate) fn wait_for(&self, tried: u64) -> anyhow::Result<()> {
         wait::until_true("datagrams to be sent", PATIENCE, || {
