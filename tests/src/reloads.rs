@@ -5,8 +5,8 @@
 //! allowed in turn. The file is written in every way that files are written ([`Manner`]), and now
 //! and then left empty or half written, which must be refused and change nothing.
 //!
-//! The surprising thing: half of a list in braces and brackets is never a policy. A list in lines
-//! would be one, with fewer rules, and no reader could tell.
+//! The surprising thing: half of what stands in braces is never a policy. Half of what stands in
+//! lines can be one, with fewer rules or none, and no reader could tell.
 
 mod file;
 mod print;
@@ -195,6 +195,10 @@ impl Run<'_> {
         wait::until_true("a refusal", PATIENCE, || {
             let lines = self.agent.log_after(mark);
             lines.iter().any(|line| line.contains("the policy is refused"))
+        })
+        .with_context(|| {
+            let logged = self.agent.log_after(mark).join("\n");
+            format!("the agent logged:\n{logged}\nof the first {half} bytes of:\n{text}")
         })?;
         wait::until_true("status to say so", PATIENCE, || {
             let status = self.agent.status().unwrap_or_default();

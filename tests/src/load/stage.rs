@@ -92,9 +92,9 @@ pub(crate) fn policy(name: &str, dns: &str, before: &[String], behind: &[String]
     });
     let rules: Vec<_> = before.iter().cloned().chain(own).chain(behind.iter().cloned()).collect();
     format!(
-        "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}}}\nspec:\n  \
-         virtualRanges: []\n  dns: {{resolvers: [{RESOLVER}]{dns}}}\n  allowPrivateAnswers: true\n  \
-         rules: [\n    {}\n  ]\n",
+        "{{apiVersion: enforcer.dev/v1alpha1, kind: EgressPolicy, metadata: {{name: {name}}},\n \
+         spec: {{virtualRanges: [], dns: {{resolvers: [{RESOLVER}]{dns}}}, \
+         allowPrivateAnswers: true, rules: [\n    {}\n]}}}}\n",
         rules.join(",\n    ")
     )
 }
