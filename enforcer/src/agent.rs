@@ -267,6 +267,8 @@ impl Agent {
     fn refuse(&mut self, reason: String) {
         tracing::error!(%reason, "the policy is refused; the one in force goes on");
         self.circumstances.reload_error = Some(reason);
+        // Readers are told at once, as they are of one that is in force.
+        self.log_failure("write the state", Self::beat);
     }
 
     fn stop(mut self, detach: bool) -> anyhow::Result<()> {

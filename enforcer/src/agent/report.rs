@@ -38,6 +38,12 @@ pub(super) struct Circumstances {
     pub(super) reload_error: Option<String>,
 }
 
+/// An error with all its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
 /// Puts together what readers are told.
 pub(super) fn document(
     enforcement: &Enforcement,

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::Agent;
+use super::{Agent, report};
 use crate::{
     datapath::{self, UplinkChange, document::UplinkInfo},
     uplink::Found,
@@ -72,7 +72,9 @@ impl Agent {
         let failed = change
             .failed
             .iter()
-            .map(|(name, error)| format!("what leaves by {name} is not judged there: {error}"));
+            .map(|(name, error)| {
+                format!("what leaves by {name} is not judged there: {}", report::chain(error))
+            });
         let unjudged: Vec<String> = unreadable.chain(failed).collect();
         let is_news =
             uplinks != self.circumstances.uplinks || unjudged != self.circumstances.unjudged;

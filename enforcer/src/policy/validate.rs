@@ -108,6 +108,15 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
         .map_or_else(|| Some(Bypass::default()), |node| bypass::bypass(node, report));
     let rejects_forwarded =
         fields.get("forwarded").map_or(Some(false), |node| forwarded::rejects(node, report));
+    let has_rules = fields.get("rules").is_some() || fields.get("presets").is_some();
+    if !has_rules && report.is_clean() {
+        // A file that is written in place is seen half written, too.
+        report.error(
+            node,
+            "`spec` has neither `rules` nor `presets`",
+            "write `rules: []` if nothing is to be allowed",
+        );
+    }
     let mut rules = Vec::new();
     if let Some(node) = fields.get("rules") {
         let entries = report.list(node, "`rules`", "`rules: []` for none").unwrap_or_default();

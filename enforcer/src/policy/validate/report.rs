@@ -23,6 +23,11 @@ impl Report {
     }
 
     /// Something is wrong with a value.
+    /// Whether there is no error so far: what is missing may be what another error is about.
+    pub(super) fn is_clean(&self) -> bool {
+        !self.found.iter().any(|found| found.severity == Severity::Error)
+    }
+
     pub(super) fn error(
         &mut self,
         node: &Node,
