@@ -63,6 +63,8 @@ mod tamper;
 #[cfg(test)]
 mod translation;
 #[cfg(test)]
+mod upgrades;
+#[cfg(test)]
 mod uplinks;
 #[cfg(test)]
 mod wire;

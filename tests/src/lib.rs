@@ -48,6 +48,7 @@ mod service;
 pub mod spoof;
 pub mod stopped;
 pub mod tamper;
+pub mod upgrades;
 pub mod wait;
 
 pub use self::{

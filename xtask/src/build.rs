@@ -55,7 +55,6 @@ pub(crate) fn programs(profile: Profile) -> Result<()> {
 
 /// Builds the programs and every test.
 pub(crate) fn everything(profile: Profile) -> Result<()> {
-    setup::for_build()?;
     other_layout(profile)?;
     step::run(profile.cargo("build").arg("--all-targets"))
 }
@@ -63,7 +62,8 @@ pub(crate) fn everything(profile: Profile) -> Result<()> {
 /// Builds the agent whose maps are laid out otherwise, for what is tested between versions, and
 /// leaves it as `enforcer-other`. Whoever calls builds the others afterwards: cargo gives both the
 /// same name.
-fn other_layout(profile: Profile) -> Result<()> {
+pub(crate) fn other_layout(profile: Profile) -> Result<()> {
+    setup::for_build()?;
     step::run(profile.cargo("build").args(["--bin=enforcer", "--features=enforcer/other-layout"]))?;
     let (built, kept) = (profile.program("enforcer")?, profile.program("enforcer-other")?);
     fs::copy(&built, &kept).with_context(|| format!("copy to {}", kept.display()))?;

@@ -21,9 +21,24 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Sets up, builds, and gives the call of `program`, as yet without what is passed on.
     pub(crate) fn prepare(&self, verb: &str, program: &str) -> Result<Command> {
+        self.prepare_after(verb, program, |_| Ok(()))
+    }
+
+    /// As [`Self::prepare`], with the agent of another layout beside.
+    pub(crate) fn prepare_two(&self, verb: &str, program: &str) -> Result<Command> {
+        self.prepare_after(verb, program, build::other_layout)
+    }
+
+    fn prepare_after(
+        &self,
+        verb: &str,
+        program: &str,
+        build_first: impl FnOnce(Profile) -> Result<()>,
+    ) -> Result<Command> {
         let reason = "it makes network namespaces and attaches programs to a cgroup";
         privilege::require(verb, reason)?;
         setup::run()?;
+        build_first(self.profile)?;
         build::programs(self.profile)?;
         built(self.profile, program)
     }

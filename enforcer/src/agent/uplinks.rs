@@ -69,12 +69,9 @@ impl Agent {
                  type {hardware}"
             )
         });
-        let failed = change
-            .failed
-            .iter()
-            .map(|(name, error)| {
-                format!("what leaves by {name} is not judged there: {}", report::chain(error))
-            });
+        let failed = change.failed.iter().map(|(name, error)| {
+            format!("what leaves by {name} is not judged there: {}", report::chain(error))
+        });
         let unjudged: Vec<String> = unreadable.chain(failed).collect();
         let is_news =
             uplinks != self.circumstances.uplinks || unjudged != self.circumstances.unjudged;

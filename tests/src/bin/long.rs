@@ -9,6 +9,7 @@ use clap::Parser;
 use enforcer_tests::{
     chaos::Chaos, inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege,
     race::Race, reloads::Reloads, spoof::Spoof, stopped::Stopped, tamper::Tamper,
+    upgrades::Upgrades,
 };
 
 /// Runs that are too long for every day.
@@ -27,6 +28,8 @@ enum Arguments {
     Newcomer(Newcomer),
     /// Kills of the agent under a load
     Chaos(Chaos),
+    /// Versions of the agent that replace each other under a load
+    Upgrades(Upgrades),
     /// Policies that replace each other under a load
     Reloads(Reloads),
     /// Hooks and pins that are taken away
@@ -69,6 +72,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Chaos(chaos) => {
             let outcome = chaos.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Upgrades(upgrades) => {
+            let outcome = upgrades.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Reloads(reloads) => {

@@ -32,6 +32,9 @@ pub(crate) enum Run {
     /// Kills the agent 1,000 times, a third of them in its start, under a load that must not notice.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Chaos(Arguments),
+    /// Changes the agent's version 200 times, up and down between two layouts, under a load.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Upgrades(Arguments),
     /// Replaces the policy 10,000 times, in every way that a file is written, under a load.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Reloads(Arguments),
@@ -53,11 +56,16 @@ impl Run {
             Self::Inbound(arguments) => ("inbound", arguments),
             Self::Newcomer(arguments) => ("newcomer", arguments),
             Self::Chaos(arguments) => ("chaos", arguments),
+            Self::Upgrades(arguments) => ("upgrades", arguments),
             Self::Reloads(arguments) => ("reloads", arguments),
             Self::Tamper(arguments) => ("tamper", arguments),
             Self::Stopped(arguments) => ("stopped", arguments),
         };
-        let mut long = arguments.prepare("test", "enforcer-long")?;
+        let mut long = if matches!(self, Self::Upgrades(_)) {
+            arguments.prepare_two("test", "enforcer-long")?
+        } else {
+            arguments.prepare("test", "enforcer-long")?
+        };
         long.arg(name).args(&arguments.passed_on);
         let status = long.status().with_context(|| format!("run {name}"))?;
         step::say(&format!("{name}: {status}"));
