@@ -1,15 +1,17 @@
 //! Map names and sizes, and the version of all layouts.
 
 /// Raised with every change of a key, a value, a map's type or a number's meaning.
-pub const ABI_VERSION: u32 = 4 + OTHER;
+pub const ABI_VERSION: u32 = 5 + OTHER;
 
 /// What the build with other layouts adds to the versions of what it changes.
 const OTHER: u32 = if cfg!(feature = "other-layout") { 1_000 } else { 0 };
 
 /// The maps that are handed on from one start to the next, each with the version in which its key,
 /// its value or the meaning of either changed last.
-pub const HANDED_ON: [(&str, u32); 18] = [
-    (map::ADDRS, 4 + OTHER),
+pub const HANDED_ON: [(&str, u32); 20] = [
+    (map::ADDRS, 5 + OTHER),
+    (map::USE, 5),
+    (map::GONE, 5),
     (map::NAME_TEXT, 4),
     (map::SOCKETS, 4),
     (map::PENDING, 4),
@@ -22,7 +24,7 @@ pub const HANDED_ON: [(&str, u32); 18] = [
     (map::REFUSED_SOCKETS, 4),
     (map::HANDOVER, 4),
     (map::SLOT_SINCE, 4),
-    (map::LEARNING, 4),
+    (map::LEARNING, 5),
     (map::RULE_HITS, 4 + OTHER),
     (map::IMPLICIT_HITS, 4 + OTHER),
     (map::DROPS, 4 + OTHER),
@@ -79,6 +81,10 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
     /// Addresses of domain names, with expiry.
     pub const ADDRS: &str = "ADDRS";
+    /// How many of those were made for each rule, and for all ([`crate::quota`]).
+    pub const USE: &str = "USE";
+    /// How many of those that were made are gone.
+    pub const GONE: &str = "GONE";
     /// Single addresses of CIDR rules.
     pub const HOSTS: &str = "HOSTS";
     /// Prefixes of CIDR rules.

@@ -147,6 +147,8 @@ numbered! {
         NotHandedOver = 20, "not-handed-over";
         /// A question was asked of a trusted resolver.
         Asked = 21, "asked";
+        /// The rule has as many addresses as it may have ([`crate::quota`]).
+        Quota = 22, "quota";
     }
 }
 

@@ -59,7 +59,7 @@ layout!(Hits { packets, bytes, last_ns });
 #[cfg(feature = "other-layout")]
 layout!(Hits { spare, packets, bytes, last_ns });
 layout!(AddressKey { namespace, address });
-layout!(AddressEntry { rules, expires_ns, used_ns, name, packets, lock, padding });
+layout!(AddressEntry { rules, expires_ns, used_ns, name, packets, lock, charged });
 layout!(FlowKey { own, peer, own_port_be, peer_port_be, protocol, padding });
 layout!(FlowEntry { expires_ns, generation, opened, by });
 layout!(PeerKey { namespace, address, port_be, own_port_be, padding });

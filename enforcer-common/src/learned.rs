@@ -47,8 +47,8 @@ pub struct AddressEntry {
     pub expires_ns: u64,
     /// Held while rules and expiry change together.
     pub lock: bpf_spin_lock,
-    /// Zero.
-    pub padding: u32,
+    /// One more than the slot of the rule that it was made for ([`crate::quota`]); 0: none.
+    pub charged: u32,
 }
 
 impl AddressEntry {
@@ -62,7 +62,7 @@ impl AddressEntry {
             name: 0,
             packets: 0,
             lock: bpf_spin_lock::default(),
-            padding: 0,
+            charged: 0,
         }
     }
 
@@ -121,8 +121,13 @@ pub mod written {
     pub const DONE: u32 = 0;
     /// The map is full.
     pub const FULL: u32 = 1;
-    /// The input is no [`super::AddressWrite`].
-    pub const BAD_INPUT: u32 = 2;
+    /// The rule has as many as it may have ([`crate::quota`]).
+    pub const OVER_QUOTA: u32 = 2;
+    /// It is done, and an entry was made.
+    pub const MADE: u32 = 3;
+    /// Of `write_address`, which tells of an entry that was made no more than that it is done: the
+    /// input is no [`super::AddressWrite`]. Its kind of program may return nothing above.
+    pub const BAD_INPUT: u32 = 3;
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 24);

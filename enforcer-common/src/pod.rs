@@ -12,6 +12,7 @@ use crate::{
     flow::{FlowEntry, FlowKey},
     fragment::{FragmentEntry, FragmentKey},
     learned::{AddressEntry, AddressKey},
+    quota::SlotUse,
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings},
     uplink::Uplink,
@@ -29,6 +30,8 @@ unsafe impl aya::Pod for Settings {}
 unsafe impl aya::Pod for AddressKey {}
 // SAFETY: integers and a mask without padding (size asserted in `learned`).
 unsafe impl aya::Pod for AddressEntry {}
+// SAFETY: three words, every pattern valid.
+unsafe impl aya::Pod for SlotUse {}
 // SAFETY: words and bytes without padding (size asserted in `settings`).
 unsafe impl aya::Pod for ResolverKey {}
 // SAFETY: integers without padding (size asserted in `settings`).

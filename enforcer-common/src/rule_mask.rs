@@ -94,6 +94,17 @@ impl RuleMask {
         }
     }
 
+    /// The lowest slot.
+    #[inline(always)]
+    pub fn first(&self) -> Option<u16> {
+        for (index, word) in (0_u16..).zip(self.0) {
+            if word != 0 {
+                return Some(index << 6 | word.trailing_zeros() as u16);
+            }
+        }
+        None
+    }
+
     /// The slots, lowest first.
     pub fn slots(&self) -> impl Iterator<Item = u16> + use<> {
         let mask = *self;
@@ -131,6 +142,16 @@ mod tests {
 
         assert_eq!(mask.slots().collect::<Vec<_>>(), [0, 63, 64, 511]);
         assert!(!mask.contains(1) && !mask.contains(512));
+    }
+
+    #[test]
+    fn finds_the_lowest_slot() {
+        let first = |slots: &[u16]| slots.iter().copied().collect::<RuleMask>().first();
+
+        assert_eq!(first(&[511, 64, 70]), Some(64));
+        assert_eq!(first(&[511]), Some(511));
+        assert_eq!(first(&[0, 511]), Some(0));
+        assert_eq!(first(&[]), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use enforcer_common::{
         question::{self, Question},
         walk::{ENDED, MAX_ROUNDS, Walked},
     },
-    learned::AddressKey,
+    learned::{AddressKey, written},
     settings::{Settings, flag},
     special::kind,
 };
@@ -198,6 +198,19 @@ fn walk_on(scratch: &mut Scratch) -> u32 {
     scratch.walk.round(&message, &scratch.question, &mut Keeper(&mut scratch.found, zero))
 }
 
+/// Finds out how many addresses may be made, and for whom.
+#[inline(never)]
+fn begin(scratch: &mut Scratch) -> u32 {
+    scratch.charged = learned::charged(&scratch.rules);
+    let allowed = learned::allowance(scratch.charged);
+    // Private ones are for others, perhaps; they are charged alike until the agent counts.
+    let private = learned::allowance(learned::charged(&scratch.private));
+    scratch.allowed = [allowed, allowed.min(private)];
+    (scratch.index, scratch.special) = (0, 0);
+    (scratch.made, scratch.refused, scratch.written, scratch.full) = (0, 0, 0, 0);
+    0
+}
+
 /// Writes what was found; the number of what becomes of it.
 #[inline(never)]
 fn write(scratch: &mut Scratch, settings: &Settings, found: u32, ttl: u32) -> u32 {
@@ -210,7 +223,7 @@ fn write(scratch: &mut Scratch, settings: &Settings, found: u32, ttl: u32) -> u3
     scratch.expires_ns = now_ns + u64::from(ttl) * 1_000_000_000;
     scratch.private = scratch.rules;
     scratch.private.intersect(&settings.private_answers);
-    (scratch.index, scratch.written, scratch.special, scratch.full) = (0, 0, 0, 0);
+    begin(scratch);
     scratch.is_news = 0;
     learned::keep_name(name, scratch.name.key());
     for _ in 0..MAX_FOUND {
@@ -218,10 +231,19 @@ fn write(scratch: &mut Scratch, settings: &Settings, found: u32, ttl: u32) -> u3
             break;
         }
     }
+    conclude(scratch)
+}
+
+/// Counts what became of the addresses of an answer; the number of what becomes of it.
+#[inline(never)]
+fn conclude(scratch: &mut Scratch) -> u32 {
+    let is_full = learned::settle(scratch.charged, scratch.made, scratch.refused);
     count_several(Learning::Address, scratch.written);
     count_several(Learning::SpecialAddress, scratch.special);
-    number(if scratch.full == 1 {
+    number(if scratch.full == 1 || scratch.refused != 0 && is_full == 1 {
         Learning::MapFull
+    } else if scratch.refused != 0 {
+        Learning::Quota
     } else if scratch.written != 0 {
         Learning::Learned
     } else {
@@ -270,14 +292,19 @@ fn write_one(scratch: &mut Scratch, zero: &Zero, settings: &Settings) {
         add: &scratch.accepted,
         expires_ns: scratch.expires_ns,
         name: scratch.question.name_hash,
+        charged: scratch.charged,
+        allowed: scratch.allowed[zero.index(is_liftable, 1)],
+        made: scratch.made,
         remove: &scratch.no_rules,
         now_ns: scratch.arrival.now_ns,
         grace_ns: settings.grace_ns,
         nothing: zero.get(),
     };
     match learned::change(&change) {
-        Ok(()) => scratch.written += 1,
-        Err(()) => scratch.full = 1,
+        written::DONE => scratch.written += 1,
+        written::MADE => (scratch.written, scratch.made) = (scratch.written + 1, scratch.made + 1),
+        written::OVER_QUOTA => scratch.refused += 1,
+        _ => scratch.full = 1,
     }
     if scratch.key.namespace != 0 && settings.has(flag::UPLINKS) {
         let everywhere = learned::entry(&AddressKey::everywhere(scratch.key.address));

@@ -2,17 +2,19 @@
 //!
 //! Answers are learned on several processors at once, and the agent writes too. Rules and expiry
 //! of an entry change under the entry's lock, so that no writer loses what another has added.
+//! Here too is decided whether a rule may have another one.
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{HashMap, LpmTrie, lpm_trie::Key},
+    btf_maps::{Array, HashMap, LpmTrie, lpm_trie::Key},
     helpers::generated::{bpf_spin_lock, bpf_spin_unlock},
     macros::btf_map,
 };
 use enforcer_common::{
     address::Address,
     dns::name::NameKey,
-    learned::{AddressEntry, AddressKey},
+    learned::{AddressEntry, AddressKey, written},
+    quota::{self, SlotUse, TOTAL, USE_ENTRIES},
     rule_mask::RuleMask,
     special,
 };
@@ -26,6 +28,12 @@ const USE_NS: u64 = 1_000_000_000;
 /// Addresses of names; the loader sets its size.
 #[btf_map]
 static ADDRS: HashMap<AddressKey, AddressEntry, 1_048_576, GROWS> = HashMap::new();
+/// How many of them were made for each rule, and for all.
+#[btf_map]
+static USE: Array<SlotUse, { USE_ENTRIES as usize }> = Array::new();
+/// How many of those are gone; only the agent writes it.
+#[btf_map]
+static GONE: Array<u64, { USE_ENTRIES as usize }> = Array::new();
 /// Ranges that an answer must not open.
 #[btf_map]
 static SPECIAL: LpmTrie<Address, u32, 4_096> = LpmTrie::new();
@@ -84,6 +92,11 @@ pub(crate) struct Change<'a> {
     pub(crate) expires_ns: u64,
     /// Key of the name that they are added for.
     pub(crate) name: u64,
+    /// One more than the slot of the rule whose entry it is if it is made.
+    pub(crate) charged: u32,
+    /// How many may be made for that rule, and how many were.
+    pub(crate) allowed: u32,
+    pub(crate) made: u32,
     /// Rules that are taken away.
     pub(crate) remove: &'a RuleMask,
     pub(crate) now_ns: u64,
@@ -92,28 +105,27 @@ pub(crate) struct Change<'a> {
     pub(crate) nothing: u32,
 }
 
-/// Changes an entry. One that does not count any more is replaced: what it said must not come back
-/// to life.
-///
-/// # Errors
-///
-/// The map is full; nothing in it was pushed out.
+/// Changes an entry; one of [`written`]. One that does not count any more is replaced: what it
+/// said must not come back to life. Nothing is pushed out of a full map.
 #[inline(always)]
-pub(crate) fn change(change: &Change<'_>) -> Result<(), ()> {
+pub(crate) fn change(change: &Change<'_>) -> u32 {
     let mut entry = ADDRS.get_ptr_mut(change.key);
     if entry.is_none() {
         if change.add.is_empty() {
-            return Ok(());
+            return written::DONE;
+        }
+        if change.made >= change.allowed {
+            return written::OVER_QUOTA;
         }
         if insert(change) {
-            return Ok(());
+            return written::MADE;
         }
         // Another processor came first, or the map is full.
         entry = ADDRS.get_ptr_mut(change.key);
     }
-    let Some(entry) = entry else { return Err(()) };
+    let Some(entry) = entry else { return written::FULL };
     write(entry, change);
-    Ok(())
+    written::DONE
 }
 
 #[inline(always)]
@@ -125,9 +137,55 @@ fn insert(change: &Change<'_>) -> bool {
         name: change.name,
         packets: u64::from(change.nothing),
         lock: Default::default(),
-        padding: change.nothing,
+        charged: change.charged,
     };
     ADDRS.insert(change.key, &entry, BPF_NOEXIST).is_ok()
+}
+
+/// What an entry that is made for these rules is charged to: one more than the slot of the first;
+/// 0 for none.
+#[inline(always)]
+pub(crate) fn charged(rules: &RuleMask) -> u32 {
+    rules.first().map_or(0, |slot| u32::from(slot) + 1)
+}
+
+/// How many entries may be made that are charged to this.
+#[inline(never)]
+pub(crate) fn allowance(charged: u32) -> u32 {
+    let slot = charged.wrapping_sub(1);
+    let (Some(own), Some(total)) = (USE.get_ptr(slot), USE.get_ptr(TOTAL)) else { return 0 };
+    let (Some(own_gone), Some(total_gone)) = (GONE.get(slot), GONE.get(TOTAL)) else { return 0 };
+    // SAFETY: a value of the map, a word of which may change while it is read, but as a whole.
+    let live = quota::live(unsafe { (*own).made }, *own_gone);
+    // SAFETY: as above.
+    let room = quota::room(unsafe { (*total).made }, *total_gone);
+    quota::allowance(live, room) as u32
+}
+
+/// Counts entries that were made and refused: 1 where the map has no room for anybody. All at once
+/// behind an answer: for each address the verifier would walk it again.
+#[inline(never)]
+pub(crate) fn settle(charged: u32, made: u32, refused: u32) -> u32 {
+    let slot = charged.wrapping_sub(1);
+    let (Some(own), Some(total)) = (USE.get_ptr_mut(slot), USE.get_ptr_mut(TOTAL)) else {
+        return 0;
+    };
+    let Some(total_gone) = GONE.get(TOTAL) else { return 0 };
+    // SAFETY: a value of the map, which outlives the program's run.
+    let lock = unsafe { &raw mut (*total).lock };
+    // SAFETY: the lock of that value; the program holds no other.
+    unsafe { bpf_spin_lock(lock.cast()) };
+    for entry in [own, total] {
+        // SAFETY: a value of the map, written under the lock only.
+        let entry = unsafe { &mut *entry };
+        entry.made = entry.made.wrapping_add(u64::from(made));
+        entry.refused = entry.refused.wrapping_add(u64::from(refused));
+    }
+    // SAFETY: as above.
+    let all = unsafe { (*total).made };
+    // SAFETY: taken above.
+    unsafe { bpf_spin_unlock(lock.cast()) };
+    u32::from(quota::room(all, *total_gone) == 0)
 }
 
 #[inline(always)]

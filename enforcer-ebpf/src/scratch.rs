@@ -58,6 +58,18 @@ pub(crate) struct Scratch {
     pub(crate) rules: RuleMask,
     /// Those of them that learn private addresses.
     pub(crate) private: RuleMask,
+    /// What an address is charged to.
+    pub(crate) charged: u32,
+    /// How many may be made; how many private ones.
+    pub(crate) allowed: [u32; 2],
+    /// How many were made.
+    pub(crate) made: u32,
+    /// How many were refused, because the rule has as many as it may have.
+    pub(crate) refused: u32,
+    /// Addresses written.
+    pub(crate) written: u32,
+    /// 1 once the map was full.
+    pub(crate) full: u32,
     /// The address that is being written.
     pub(crate) key: AddressKey,
     pub(crate) expires_ns: u64,
@@ -65,12 +77,8 @@ pub(crate) struct Scratch {
     pub(crate) kind: u32,
     /// Which of the addresses found is next.
     pub(crate) index: u32,
-    /// Addresses written.
-    pub(crate) written: u32,
     /// Addresses that no rule of the name may learn.
     pub(crate) special: u32,
-    /// 1 once the map was full.
-    pub(crate) full: u32,
     /// 1 once an address was written that no uplink knows.
     pub(crate) is_news: u32,
     /// No rule.

@@ -16,6 +16,7 @@ mod handover;
 mod policy_file;
 mod refusal;
 mod report;
+mod room;
 mod serve;
 mod signals;
 mod start;
@@ -187,6 +188,7 @@ impl Agent {
 
     fn tick(&mut self) -> anyhow::Result<()> {
         self.refresh_servers();
+        self.enforcement.look_at_room(BootTime::now())?;
         self.beat()?;
         self.enforcement.refresh_special()?;
         self.enforcement.refresh_workloads()

@@ -27,6 +27,7 @@ pub mod pin;
 mod predecessor;
 pub mod preflight;
 mod probe;
+pub mod quota;
 mod raw;
 mod read;
 pub mod reading;

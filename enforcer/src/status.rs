@@ -19,13 +19,11 @@ use serde::Serialize;
 
 use crate::datapath::{
     Reading,
-    reading::{Counter, MapUse},
+    reading::{Counter, MapUse, is_filling},
 };
 
 /// Version of the JSON shapes.
 pub const API_VERSION: &str = "enforcer.dev/v1alpha1";
-/// A map this full is a problem: the next answer may not fit.
-const NEARLY_FULL_PERCENT: u64 = 95;
 
 /// `status -o json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -262,16 +260,14 @@ fn problems(reading: &Reading) -> Vec<String> {
         problems.push(format!("the newest policy was refused, the one before goes on: {error}"));
     }
     problems.extend(reading.document.problems.iter().cloned());
-    let full = reading.maps.iter().filter(|map| is_nearly_full(map));
+    // What was found by the agent holds until there is room again.
+    let was = reading.document.is_filling;
+    let full = reading.maps.iter().filter(|map| is_filling(map.entries, map.max_entries, was));
     problems.extend(full.map(|map| {
-        format!("map {} is nearly full: {} of {} entries", map.map, map.entries, map.max_entries)
+        let MapUse { map, entries, max_entries } = map;
+        format!("map {map} is nearly full: {entries} of {max_entries} entries")
     }));
     problems
-}
-
-fn is_nearly_full(map: &MapUse) -> bool {
-    map.max_entries > 0
-        && map.entries.saturating_mul(100) >= map.max_entries.saturating_mul(NEARLY_FULL_PERCENT)
 }
 
 fn hooks(reading: &Reading) -> Vec<Hook> {

@@ -37,6 +37,8 @@ mod pod;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod reloads;

@@ -139,7 +139,7 @@ fn learns_no_private_address_unless_a_rule_says_so() {
 }
 
 #[test]
-fn an_address_map_that_is_full_loses_nothing_that_is_in_it() {
+fn a_rule_that_finds_no_room_loses_nothing_of_another_rule() {
     require_privilege!();
     let rig = Rig::make().unwrap();
     let zone = Zone::new().with("web.test", [ip("198.18.0.1")]).with_generated("load.test", 200);
@@ -158,13 +158,13 @@ fn an_address_map_that_is_full_loses_nothing_that_is_in_it() {
         let status = agent.status().unwrap();
         let problems = status["problems"].as_array().unwrap();
         status["state"] == "degraded"
-            && status["dns"]["ignored"]["map-full"].as_u64().unwrap_or(0) >= 100
-            && problems.iter().any(|problem| problem.as_str().unwrap().contains("full"))
+            && status["dns"]["ignored"]["quota"].as_u64().unwrap_or(0) >= 100
+            && problems.iter().any(|problem| problem.as_str().unwrap().contains("more"))
     })
     .unwrap();
     assert_eq!(agent.cli(&["status"]).unwrap().status.code(), Some(3));
     assert!(probe(&rig, &Probe::tcp(ip("198.18.0.1"), 443)).is_reached(), "lost what was in it");
-    let complaints = agent.log().iter().filter(|line| line.contains("is full")).count();
+    let complaints = agent.log().iter().filter(|line| line.contains("rule=more")).count();
     assert_eq!(complaints, 1, "{:?}", agent.log());
 }
 

@@ -213,6 +213,7 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
         restored: 0,
         layouts: BTreeMap::new(),
         highest_resolver_number: 0,
+        is_filling: false,
         problems: vec![],
     }
 }

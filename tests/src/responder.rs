@@ -17,7 +17,9 @@ use crate::{
 
 /// Records in an answer of [`Form::Many`]: more than 1,232 bytes in either family.
 pub const MANY: u32 = 79;
-/// Lifetime of every record: longer than any run.
+/// Records in an answer of [`Form::Brief`]: as many as one datagram has room for, nearly.
+pub const BRIEF: u32 = 64;
+/// Lifetime of every other record: longer than any run.
 const TTL_SECS: u32 = 3_600;
 const HEADER_BYTES: usize = 12;
 /// Between the addresses of two numbers that have [`MANY`] each.
@@ -32,6 +34,8 @@ pub enum Form {
     Cut,
     /// `many`: [`MANY`] addresses.
     Many,
+    /// `brief`: [`BRIEF`] IPv4 addresses that live a second.
+    Brief,
     /// `silent`: nothing.
     Silent,
 }
@@ -66,17 +70,22 @@ impl Form {
             Self::Plain => format!("n{number}.{zone}"),
             Self::Cut => format!("n{number}.cut.{zone}"),
             Self::Many => format!("n{number}.many.{zone}"),
+            Self::Brief => format!("n{number}.brief.{zone}"),
             Self::Silent => format!("n{number}.silent.{zone}"),
         }
     }
 
     /// The first address of a number, of which the lower 24 bits count; with [`Self::Many`] the
-    /// lower 12.
+    /// lower 12, with [`Self::Brief`] the lower 18.
     pub fn address(self, number: u32, family: Family) -> IpAddr {
         match (self, family) {
             (Self::Many, Family::V4) => {
                 let first = u32::from(Ipv4Addr::new(172, 16, 0, 0));
                 Ipv4Addr::from(first + (number & 0xfff) * STRIDE).into()
+            }
+            (Self::Brief, _) => {
+                let first = u32::from(Ipv4Addr::new(11, 0, 0, 0));
+                Ipv4Addr::from(first + (number & 0x3_ffff) * BRIEF).into()
             }
             (Self::Many, Family::V6) => v6(0x7acf, (number & 0xfff) * STRIDE).into(),
             (_, Family::V4) => {
@@ -123,6 +132,7 @@ impl Question {
         let form = match labels.get(1)?.to_ascii_lowercase().as_slice() {
             b"cut" => Form::Cut,
             b"many" => Form::Many,
+            b"brief" => Form::Brief,
             b"silent" => Form::Silent,
             _ => Form::Plain,
         };
@@ -144,8 +154,9 @@ impl Question {
     fn answer(&self, query: &[u8], is_datagram: bool) -> Option<Vec<u8>> {
         let records = match (self.form, self.family) {
             (Form::Silent, _) => return None,
-            (_, None) => 0,
+            (_, None) | (Form::Brief, Some(Family::V6)) => 0,
             (Form::Cut, _) if is_datagram => 0,
+            (Form::Brief, Some(Family::V4)) => BRIEF,
             (Form::Many, Some(Family::V4)) => MANY,
             (Form::Many, Some(Family::V6)) => MANY * 16 / 28,
             _ => 1,
@@ -176,7 +187,8 @@ impl Question {
             };
             // A pointer to the question's name, type, class IN.
             answer.extend([0xc0, 12, 0, kind, 0, 1]);
-            answer.extend(TTL_SECS.to_be_bytes());
+            let ttl_secs = if self.form == Form::Brief { 1 } else { TTL_SECS };
+            answer.extend(ttl_secs.to_be_bytes());
             answer.extend([0, u8::try_from(address.len()).ok()?]);
             answer.extend(address);
         }

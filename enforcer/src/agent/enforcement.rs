@@ -13,7 +13,7 @@ use enforcer_common::{
     special::{Special, kind},
 };
 
-use super::{connections, policy_file::PolicyFile, workloads::Workloads};
+use super::{connections, policy_file::PolicyFile, room::Watched, workloads::Workloads};
 use crate::{
     datapath::{self, BootTime, Datapath, Learned, UplinkChange, learned::Answer},
     fqdn::DomainName,
@@ -29,6 +29,8 @@ pub(super) struct Enforcement {
     pub(super) tables: Tables,
     /// What happened to addresses of names.
     pub(super) learning: Learning,
+    /// Whether addresses find room.
+    pub(super) room: Watched,
     slots: Slots,
     workloads: Workloads,
     answers: BTreeMap<DomainName, BTreeMap<IpAddr, Known>>,
@@ -104,6 +106,7 @@ impl Enforcement {
             file,
             tables,
             learning: Learning::default(),
+            room: Watched::default(),
             slots,
             workloads,
             answers: BTreeMap::new(),
@@ -244,12 +247,27 @@ impl Enforcement {
     /// Housekeeping; no verdict depends on it.
     pub(super) fn remove_expired(&mut self, now: BootTime) -> anyhow::Result<()> {
         self.forget_expired(now);
-        let is_urgent = self.learning.is_full;
+        let slots = self.tables.slots.iter().copied();
+        let is_pressing = self.room.is_pressing(&self.datapath, slots).context("look for room")?;
+        let is_urgent = self.learning.is_full || is_pressing;
         let removed =
             self.datapath.remove_expired(now, is_urgent).context("remove expired addresses")?;
+        self.room.swept(&self.datapath.room().context("look for room")?);
         if removed > 0 {
             self.learning.is_full = false;
             tracing::debug!(removed, "removed expired addresses");
+        }
+        Ok(())
+    }
+
+    /// Says where addresses do not find room, and makes some where that is urgent.
+    pub(super) fn look_at_room(&mut self, now: BootTime) -> anyhow::Result<()> {
+        let names = self.file.policy.rules.iter().map(|rule| rule.name.as_str());
+        let rules: Vec<_> = self.tables.slots.iter().copied().zip(names).collect();
+        self.room.look(&self.datapath, &rules).context("look for room")?;
+        let slots = self.tables.slots.iter().copied();
+        if self.room.is_urgent(&self.datapath, slots).context("look for room")? {
+            self.remove_expired(now)?;
         }
         Ok(())
     }
@@ -297,6 +315,8 @@ fn write(
             }
             learning.is_full = true;
         }
+        // Said where the kernel's counts are looked at: it refuses what it learns itself as well.
+        Learned::OverQuota => *learning.ignored.entry("quota").or_default() += 1,
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ pub(super) fn document(
                 .to_owned(),
         );
     }
+    problems.extend(short_rules(enforcement));
     if circumstances.resolvers.is_empty() {
         problems.push(
             "there is no trusted resolver: no name is resolved; name one under dns.resolvers or \
@@ -87,9 +88,27 @@ pub(super) fn document(
         layouts: layout::own(),
         highest_resolver_number: enforcement.datapath.highest_resolver_number(),
         restored: circumstances.restored,
+        is_filling: enforcement.room.is_filling,
         resolution: resolution(enforcement, progress),
         problems,
     }
+}
+
+/// The rules that are refused addresses.
+fn short_rules(enforcement: &Enforcement) -> Option<String> {
+    let rules = enforcement.file.policy.rules.iter().zip(&enforcement.tables.slots);
+    let short = rules.filter(|(_, slot)| enforcement.room.is_short(**slot));
+    let mut names: Vec<_> = short.map(|(rule, _)| rule.name.as_str()).collect();
+    let more = names.len().saturating_sub(RuleInfo::SHOWN);
+    names.truncate(RuleInfo::SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!names.is_empty()).then(|| {
+        format!(
+            "rules with as many addresses as they may have beside the others: {}{more}; further \
+             ones are refused: raise --max-addresses or narrow their names",
+            names.join(", ")
+        )
+    })
 }
 
 /// What is told of a policy whose rules do not fit: their names and counts, not where to.

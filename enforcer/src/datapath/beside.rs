@@ -104,11 +104,12 @@ impl Datapath {
             writes.extend(write.filter(|it| it.expires_ns > now && !it.add.is_empty()));
             Ok(())
         })?;
+        let mut refused = 0;
         for write in &writes {
-            if self.write_address(write)? == Learned::Full {
-                tracing::error!("the map of addresses is full: raise --max-addresses");
-                break;
-            }
+            refused += usize::from(self.write_address(write)? != Learned::Written);
+        }
+        if refused > 0 {
+            tracing::error!(refused, "no room for all learned addresses: raise --max-addresses");
         }
         Ok(())
     }

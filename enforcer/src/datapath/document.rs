@@ -133,6 +133,9 @@ pub struct Document {
     /// started.
     #[serde(default)]
     pub restored: u64,
+    /// Whether the map of addresses was found to be filling up.
+    #[serde(default)]
+    pub is_filling: bool,
     /// What keeps the agent from being whole, one sentence each; empty: nothing.
     pub problems: Vec<String>,
 }

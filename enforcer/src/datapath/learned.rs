@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use aya::programs::{CgroupSkb, TestRun as _, TestRunOptions};
+use aya::{
+    maps::{Array, MapData},
+    programs::{CgroupSkb, TestRun as _, TestRunOptions},
+};
 use enforcer_common::{
     abi::map,
     address::Address,
@@ -35,7 +38,10 @@ pub struct Answer<'a> {
 
 /// How long an expired entry stays: whoever learns the address again meanwhile finds it, so that
 /// the two hardly ever meet in the moment of the removal.
-const KEPT_NS: u64 = 600_000_000_000;
+const KEPT_NS: u64 = 60_000_000_000;
+
+/// Entries between two signs of life.
+const BEAT_EACH: usize = 65_536;
 
 /// A header that a frame has to begin with; the program does not see it.
 const FRAME_HEADER_BYTES: usize = 14;
@@ -51,8 +57,9 @@ impl Datapath {
             add: answer.rules,
             remove: RuleMask::EMPTY,
         };
-        if self.write_address(&write)? == Learned::Full {
-            return Ok(Learned::Full);
+        let learned = self.write_address(&write)?;
+        if learned != Learned::Written {
+            return Ok(learned);
         }
         if found(self.maps.name_text.get(&answer.name_hash, 0), map::NAME_TEXT)?.is_none()
             && let Err(error) = self.maps.name_text.insert(answer.name_hash, answer.name, 0)
@@ -76,12 +83,13 @@ impl Datapath {
         match result.return_value {
             written::DONE => Ok(Learned::Written),
             written::FULL => Ok(Learned::Full),
+            written::OVER_QUOTA => Ok(Learned::OverQuota),
             _ => Err(DatapathError::Missing { what: "writer of this layout" }),
         }
     }
 
-    /// Removes addresses that expired long before `now`, and says how many. No verdict depends on
-    /// it.
+    /// Removes addresses that expired long before `now`, and says how many; counts those that
+    /// stay. No verdict depends on it.
     pub fn remove_expired(
         &mut self,
         now: BootTime,
@@ -94,16 +102,20 @@ impl Datapath {
         };
         let mut expired = Vec::new();
         let mut named = BTreeSet::new();
-        for entry in &self.maps.addrs {
+        let mut staying = self.count()?;
+        for (number, entry) in self.maps.addrs.iter().enumerate() {
+            Self::beat_at(&mut self.maps.heartbeat, number)?;
             let (key, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
             if is_over(&entry) {
                 expired.push(key);
             } else {
                 named.insert(entry.name);
+                staying.add(&entry);
             }
         }
         let mut count = 0;
-        for key in &expired {
+        for (number, key) in expired.iter().enumerate() {
+            Self::beat_at(&mut self.maps.heartbeat, number)?;
             // It may have been learned again meanwhile.
             let entry = found(self.maps.addrs.get(key, 0), map::ADDRS)?;
             if entry.as_ref().is_some_and(is_over) {
@@ -111,12 +123,23 @@ impl Datapath {
                 count += 1;
             } else if let Some(entry) = entry {
                 named.insert(entry.name);
+                staying.add(&entry);
             }
         }
+        self.tell(&staying)?;
         if count > 0 {
             self.remove_unused_names(&named)?;
         }
         Ok(count)
+    }
+
+    /// Leaves a sign of life now and then: a million entries take longer than an agent may be silent.
+    fn beat_at(heartbeat: &mut Array<MapData, u64>, number: usize) -> Result<(), DatapathError> {
+        if number % BEAT_EACH == BEAT_EACH - 1 {
+            let now = BootTime::now();
+            heartbeat.set(0, now.0, 0).map_err(DatapathError::map("write", map::HEARTBEAT))?;
+        }
+        Ok(())
     }
 
     fn remove_unused_names(&mut self, live: &BTreeSet<u64>) -> Result<(), DatapathError> {
@@ -149,6 +172,6 @@ impl Datapath {
             // Nothing is added, so nothing can be full.
             let _: Learned = self.write_address(&write)?;
         }
-        Ok(())
+        self.forget_use(freed)
     }
 }

@@ -54,6 +54,13 @@ pub struct LoadOptions {
     pub tc_mode: TcMode,
 }
 
+impl LoadOptions {
+    /// Entries of `HOSTS`.
+    pub(super) fn host_entries(&self) -> u32 {
+        u32::try_from(self.hosts.saturating_mul(2)).unwrap_or(u32::MAX).max(MIN_HOSTS)
+    }
+}
+
 /// A loaded datapath. Dropping it leaves all that is attached in force.
 pub struct Datapath {
     pub(super) maps: Maps,
@@ -62,6 +69,8 @@ pub struct Datapath {
     pub(super) folder: Folder,
     pub(super) instance: Instance,
     pub(super) cgroup: PathBuf,
+    /// [`LoadOptions::max_addresses`].
+    pub(super) max_addresses: u32,
     pub(super) tc_mode: TcMode,
     pub(super) judges_uplinks: bool,
     /// The kernel's number of each map.
@@ -98,12 +107,11 @@ impl Datapath {
     ) -> Result<Self, DatapathError> {
         raise_memlock();
         let Claim { folder, predecessor, lock } = claim;
-        let hosts = u32::try_from(options.hosts.saturating_mul(2)).unwrap_or(u32::MAX);
         let mut loader = EbpfLoader::new();
         loader
             .override_global(measure::WITHOUT, &options.without, true)
             .map_max_entries(map::ADDRS, options.max_addresses)
-            .map_max_entries(map::HOSTS, hosts.max(MIN_HOSTS));
+            .map_max_entries(map::HOSTS, options.host_entries());
         let is_watching =
             predecessor.as_ref().is_some_and(|it| it.max_addresses != Some(options.max_addresses));
         let mut handed_on = Vec::new();
@@ -135,11 +143,14 @@ impl Datapath {
             let id = link::map_id(&pin).map_err(DatapathError::pin("inspect", pin))?;
             map_ids.insert(name.to_owned(), id);
         }
-        let maps = Maps::open(&instance)?;
+        let mut maps = Maps::open(&instance)?;
+        if !handed_on.contains(&map::ADDRS) {
+            maps.make_room(options.max_addresses)?;
+        }
         let cgroup = options.cgroup.clone();
         let applied = Applied::default();
         let host_cookie = namespace_cookie().unwrap_or(u64::MAX);
-        let LoadOptions { tc_mode, judges_uplinks, .. } = *options;
+        let LoadOptions { tc_mode, judges_uplinks, max_addresses, .. } = *options;
         let uplinks = BTreeMap::new();
         let mut datapath = Self {
             maps,
@@ -148,6 +159,7 @@ impl Datapath {
             folder,
             instance,
             cgroup,
+            max_addresses,
             tc_mode,
             judges_uplinks,
             map_ids,

@@ -16,6 +16,7 @@ use enforcer_common::{
     },
     flow::{FlowEntry, FlowKey},
     learned::{AddressEntry, AddressKey},
+    quota::SlotUse,
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings},
     uplink::Uplink,
@@ -34,6 +35,8 @@ pub enum Learned {
     Written,
     /// The map is full; nothing was evicted.
     Full,
+    /// The rule has as many as it may have.
+    OverQuota,
 }
 
 /// The maps.
@@ -41,6 +44,8 @@ pub(super) struct Maps {
     pub(super) generation: Array<MapData, u64>,
     pub(super) settings: Array<MapData, Settings>,
     pub(super) addrs: HashMap<MapData, AddressKey, AddressEntry>,
+    pub(super) slot_use: Array<MapData, SlotUse>,
+    pub(super) gone: Array<MapData, u64>,
     pub(super) hosts: HashMap<MapData, Address, RuleMask>,
     pub(super) cidrs: LpmTrie<MapData, Address, RuleMask>,
     pub(super) names: LpmTrie<MapData, NameKey, NameEntry>,
@@ -81,6 +86,8 @@ impl Maps {
             generation: at(map::GENERATION).array()?,
             settings: at(map::SETTINGS).array()?,
             addrs: at(map::ADDRS).hash()?,
+            slot_use: at(map::USE).array()?,
+            gone: at(map::GONE).array()?,
             hosts: at(map::HOSTS).hash()?,
             cidrs: at(map::CIDRS).trie()?,
             names: at(map::NAMES).trie()?,

@@ -62,7 +62,7 @@ impl Maps {
                 Ok((*implicit, sum(&self.implicit_hits, index, map::IMPLICIT_HITS)?))
             })
             .collect::<Result<_, DatapathError>>()?;
-        let addresses = self.addresses()?;
+        let (addresses, entries) = self.addresses()?;
         let max_entries = MapInfo::from_pin(instance.map(map::ADDRS))
             .map_err(DatapathError::map("inspect", map::ADDRS))?
             .max_entries();
@@ -82,7 +82,7 @@ impl Maps {
             drops: self.drops()?,
             maps: vec![MapUse {
                 map: map::ADDRS.to_owned(),
-                entries: addresses.len() as u64,
+                entries,
                 max_entries: u64::from(max_entries),
             }],
             addresses,
@@ -135,17 +135,20 @@ impl Maps {
         Learning::ALL.iter().map(count).collect()
     }
 
-    fn addresses(&self) -> Result<Vec<LearnedAddress>, DatapathError> {
+    /// The addresses that stand for a rule, and how many entries there are in all.
+    fn addresses(&self) -> Result<(Vec<LearnedAddress>, u64), DatapathError> {
         // An entry that moves while the map is walked may be met twice.
         let mut entries = BTreeMap::new();
+        let mut all = 0;
         for entry in &self.addrs {
             let (key, entry) = entry.map_err(DatapathError::map("read", map::ADDRS))?;
+            all += 1;
             // Its rules are gone; it waits for its removal.
             if !entry.rules.is_empty() {
                 entries.insert((key.address, key.namespace), entry);
             }
         }
-        entries
+        let addresses: Result<_, DatapathError> = entries
             .into_iter()
             .map(|((address, namespace), entry)| {
                 let name = found(self.name_text.get(&entry.name, 0), map::NAME_TEXT)?;
@@ -158,7 +161,8 @@ impl Maps {
                     packets: entry.packets,
                 })
             })
-            .collect()
+            .collect();
+        Ok((addresses?, all))
     }
 }
 

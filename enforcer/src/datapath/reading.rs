@@ -96,6 +96,18 @@ pub struct LearnedAddress {
     pub packets: u64,
 }
 
+/// From how full on a map is a problem.
+pub const FILLING_PERCENT: u64 = 80;
+/// Below this it is none any more.
+const EASED_PERCENT: u64 = 75;
+
+/// Whether a map is filling up, by whether it was: that begins later than it ends, or it would be
+/// said over and over.
+pub const fn is_filling(used: u64, size: u64, was: bool) -> bool {
+    let percent = if was { EASED_PERCENT } else { FILLING_PERCENT };
+    size > 0 && used.saturating_mul(100) >= size.saturating_mul(percent)
+}
+
 /// How full a map is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapUse {

@@ -93,6 +93,7 @@ pub(crate) fn reading() -> Reading {
             layouts: BTreeMap::new(),
             highest_resolver_number: 1,
             restored: 0,
+            is_filling: false,
             problems: vec![],
         },
         generation: 7,
@@ -134,6 +135,6 @@ pub(crate) fn reading() -> Reading {
                 packets: 0,
             },
         ],
-        maps: vec![MapUse { map: "ADDRS".to_owned(), entries: 2, max_entries: 262_144 }],
+        maps: vec![MapUse { map: "ADDRS".to_owned(), entries: 2, max_entries: 1_048_576 }],
     }
 }

@@ -47,7 +47,11 @@ fn is_degraded_when_something_is_missing_and_says_what() {
         ("the newest policy was refused", |reading| {
             reading.document.policy.reload_error = Some("line 3".to_owned());
         }),
-        ("nearly full: 249037 of 262144", |reading| reading.maps[0].entries = 249_037),
+        ("nearly full: 838861 of 1048576", |reading| reading.maps[0].entries = 838_861),
+        ("nearly full: 786432 of 1048576", |reading| {
+            reading.maps[0].entries = 786_432;
+            reading.document.is_filling = true;
+        }),
         ("something of the agent's", |reading| {
             reading.document.problems.push("something of the agent's".to_owned());
         }),
@@ -58,7 +62,14 @@ fn is_degraded_when_something_is_missing_and_says_what() {
         assert_eq!(status.state, State::Degraded, "{said}");
         assert!(shown(&status).contains(said), "{said}: {}", shown(&status));
     }
-    assert_eq!(status(|reading| reading.maps[0].entries = 240_000).state, State::Enforcing);
+    let with_entries = |entries, was| {
+        status(|reading| {
+            reading.maps[0].entries = entries;
+            reading.document.is_filling = was;
+        })
+    };
+    assert_eq!(with_entries(838_860, false).state, State::Enforcing);
+    assert_eq!(with_entries(786_431, true).state, State::Enforcing);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::Range,
     panic, thread,
     time::{Duration, Instant},
@@ -45,6 +45,10 @@ pub(crate) enum Task {
     },
     /// Asks for so many in a second, all from one socket for each processor.
     Ask { names: Range<u32>, per_second: u32 },
+    /// Asks for so many of a zone in a second, in a form, without a look at the answers.
+    Flood { names: Range<u32>, form: Form, zone: String, per_second: u32 },
+    /// Connects to addresses without a question.
+    Reach { addresses: Vec<IpAddr> },
     /// Asks for each in a form that the kernel does not learn from, and connects until it is let.
     Wait { names: Range<u32>, form: Form },
 }
@@ -88,7 +92,24 @@ impl Task {
             }
             Self::Ask { names, per_second } => {
                 let pause = Duration::from_secs(1) * step / *per_second;
-                ask_steadily(share(names), pause, resolver(index), &mut report)?;
+                let query = |number| {
+                    Query::new(id(number), &Form::Plain.name(number, ZONE), family(number))
+                };
+                ask_steadily(share(names), query, pause, resolver(index), &mut report)?;
+            }
+            Self::Flood { names, form, zone, per_second } => {
+                let pause = Duration::from_secs(1) * step / *per_second;
+                let query =
+                    |number| Query::new(id(number), &form.name(number, zone), Family::V4).large();
+                ask_steadily(share(names), query, pause, resolver(index), &mut report)?;
+            }
+            Self::Reach { addresses } => {
+                let step = usize::try_from(step).unwrap_or(1);
+                let first = usize::try_from(index).unwrap_or(0);
+                for address in addresses.iter().skip(first).step_by(step) {
+                    let to = SocketAddr::new(*address, PORT);
+                    report.note(attempt(&stream(family_of(*address))?, to)?);
+                }
             }
             Self::Wait { names, form } => {
                 for number in share(names) {
@@ -103,6 +124,10 @@ impl Task {
 /// The family of a number's address: all mixtures with [`resolver`] and with the processors.
 fn family(number: u32) -> Family {
     if number & 2 == 0 { Family::V4 } else { Family::V6 }
+}
+
+fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
 }
 
 fn resolver(number: u32) -> SocketAddr {
@@ -147,6 +172,7 @@ fn ask_for_a_neighbour(number: u32, family: Family, report: &mut Report) -> anyh
 /// Asks for one name after another, each at its time; one that is late is asked for at once.
 fn ask_steadily(
     numbers: impl Iterator<Item = u32>,
+    query: impl Fn(u32) -> Query,
     pause: Duration,
     resolver: SocketAddr,
     report: &mut Report,
@@ -156,9 +182,8 @@ fn ask_steadily(
     for (number, turn) in numbers.zip(0_u32..) {
         let due = pause * turn;
         thread::sleep(due.saturating_sub(begun.elapsed()));
-        let query = Query::new(id(number), &Form::Plain.name(number, ZONE), family(number));
         report.asked += 1;
-        match ask(&socket, &query) {
+        match ask(&socket, &query(number)) {
             Ok((Some(_), took)) => report.lookups.add(took),
             Ok((None, _)) => report.unanswered += 1,
             Err(error) if is_silence(&error) => report.unanswered += 1,

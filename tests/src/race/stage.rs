@@ -53,12 +53,20 @@ impl Stage {
         serde_json::from_slice(&done.stdout).context("read a client's report")
     }
 
-    /// Starts an agent that allows the names of [`ZONE`].
-    pub(crate) fn agent(&self, max_addresses: u32) -> anyhow::Result<Racing<'_>> {
-        let room = max_addresses.to_string();
-        let agent = self.rig.launch(&policy(), &["--max-addresses", &room])?;
-        agent.wait_until_ready()?;
-        Ok(Racing(agent))
+    /// Starts an agent that allows the names of [`ZONE`], with room for so many addresses of them:
+    /// one rule has half of the map.
+    pub(crate) fn agent(&self, addresses: u32) -> anyhow::Result<Racing<'_>> {
+        let room = (addresses * 2).to_string();
+        self.agent_with(&policy(), &["--max-addresses", &room])
+    }
+
+    /// Starts an agent with another policy.
+    pub(crate) fn agent_with(
+        &self,
+        policy: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Racing<'_>> {
+        Ok(Racing(self.rig.agent_with(policy, arguments)?))
     }
 }
 
@@ -71,6 +79,16 @@ impl Racing<'_> {
     /// `names -o json`.
     pub(crate) fn names(&self) -> anyhow::Result<serde_json::Value> {
         self.0.names()
+    }
+
+    /// `/metrics`.
+    pub(crate) fn metrics(&self) -> anyhow::Result<String> {
+        self.0.metrics()
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.0.log()
     }
 
     /// How many addresses of names there are.
