@@ -22,6 +22,7 @@ pub mod learned;
 mod link;
 mod load;
 mod maps;
+pub mod memory;
 mod names;
 pub mod pin;
 mod predecessor;

@@ -8,9 +8,11 @@
 use std::{ops::Range, time::Duration};
 
 use anyhow::Context as _;
+use enforcer::datapath::{LoadOptions, memory::MapMemory};
 use serde_json::Value;
 
 use crate::{
+    held::Held,
     probe::Family,
     race::{RESOLVERS, Report, Stage, Task, ZONE},
     responder::{BRIEF, Form},
@@ -58,6 +60,10 @@ pub struct Outcome {
     pub metrics: String,
     /// The agent's log.
     pub log: Vec<String>,
+    /// What the agent holds in the kernel, before the first name and behind the last.
+    pub held: [Held; 2],
+    /// What the maps were to take.
+    pub planned: MapMemory,
     /// Where addresses live shortly: those the hog has once all were removed and it asked again.
     pub afterwards: Option<u64>,
 }
@@ -84,6 +90,8 @@ impl Hog {
         let stage = Stage::make()?;
         let agent =
             stage.agent_with(&self.policy(), &["--max-addresses", &self.room.to_string()])?;
+        let before = Held::by(agent.pid(), &stage.rig.pins())?;
+        let load = LoadOptions { max_addresses: self.room, ..stage.rig.load_options() };
         if self.is_stopped {
             agent.stop()?;
         }
@@ -95,6 +103,7 @@ impl Hog {
             let addresses = vec![Form::Brief.address(name, Family::V4)];
             *is_open = stage.run(&Task::Reach { addresses })?.connected == 1;
         }
+        let held = [before, Held::by(agent.pid(), &stage.rig.pins())?];
         let mut status = agent.status()?;
         if !self.is_stopped && number(&status, "/dns/ignored/quota").unwrap_or(0) > 0 {
             wait::until_true("the agent to say that a rule is short", PATIENCE, || {
@@ -106,7 +115,7 @@ impl Hog {
         let hog = of(&status, 0).context("find the hog in status")?;
         let other = of(&status, 1).context("find the other rule in status")?;
         let metrics = if self.is_stopped { String::new() } else { agent.metrics()? };
-        let log = agent.log();
+        let (log, planned) = (agent.log(), load.memory().context("plan the memory")?);
         let mut afterwards = None;
         if self.life == "1s" {
             wait::until_true("expired addresses to be removed", PATIENCE, || {
@@ -116,7 +125,18 @@ impl Hog {
             flood(&stage, self.names..self.names + 1)?;
             afterwards = number(&agent.status()?, "/maps/0/entries");
         }
-        Ok(Outcome { hog, other, connects, is_open, status, metrics, log, afterwards })
+        Ok(Outcome {
+            hog,
+            other,
+            connects,
+            is_open,
+            status,
+            metrics,
+            log,
+            held,
+            planned,
+            afterwards,
+        })
     }
 
     /// The names of the hog in one answer each.

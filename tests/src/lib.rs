@@ -24,6 +24,7 @@ pub mod chaos;
 pub mod daemon;
 pub mod demo;
 mod dns;
+pub mod held;
 pub mod hog;
 pub mod inbound;
 pub mod insider;

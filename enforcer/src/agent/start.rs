@@ -80,6 +80,7 @@ impl Agent {
             judges_uplinks: options.tc != Choice::None,
             tc_mode: options.tc_mode.unwrap_or_else(TcMode::of_kernel),
         };
+        say_memory(&load)?;
         let datapath = Datapath::load(&load, claim, BootTime::now())?;
         let enforcement = Enforcement::start(datapath, prepared, Workloads::new(root.clone()))?;
         let (sender, answers) = mpsc::channel(WAITING_ANSWERS);
@@ -209,6 +210,18 @@ impl Agent {
         notify(&[sd_notify::NotifyState::Ready]);
         Ok(true)
     }
+}
+
+/// Says what memory the maps take, before they take it.
+fn say_memory(load: &LoadOptions) -> anyhow::Result<()> {
+    let memory = load.memory().context("compute the memory of the maps")?;
+    tracing::info!(
+        at_start = %memory.at_start, at_most = %memory.at_most, addresses = %memory.addresses,
+        max_addresses = load.max_addresses,
+        "memory of the kernel's maps: at_start now, at_most when all are full, addresses of that \
+         for max_addresses; what is not used is not taken"
+    );
+    Ok(())
 }
 
 /// Removes what an earlier start left.

@@ -50,7 +50,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "ENFORCER_LOG")]
     log_level: String,
     /// How many addresses of names there can be
-    #[arg(long, value_name = "COUNT", default_value_t = 262_144,
+    #[arg(long, value_name = "COUNT", default_value_t = 1_048_576,
           value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     max_addresses: u32,
     /// How many seconds to wait for the first answers of all names before attaching

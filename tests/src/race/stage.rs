@@ -91,6 +91,11 @@ impl Racing<'_> {
         self.0.log()
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
     /// How many addresses of names there are.
     pub(crate) fn addresses(&self) -> anyhow::Result<u64> {
         let status = self.0.status()?;
