@@ -7,6 +7,8 @@ mod bypass;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod churn;
+#[cfg(test)]
 mod connect;
 #[cfg(test)]
 mod demo;

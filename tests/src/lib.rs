@@ -21,6 +21,7 @@ pub mod bpffs;
 pub mod capture;
 pub mod cgroup;
 pub mod chaos;
+pub mod churn;
 pub mod daemon;
 pub mod demo;
 mod dns;

@@ -21,7 +21,7 @@ use clap::Args;
 
 pub(crate) use self::client::Task;
 pub use self::figures::{Report, Times};
-pub(crate) use self::stage::Stage;
+pub(crate) use self::stage::{Racing, Stage};
 use crate::responder::Form;
 
 /// What clients connect to.

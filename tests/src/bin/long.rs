@@ -7,8 +7,8 @@ use std::{
 
 use clap::Parser;
 use enforcer_tests::{
-    chaos::Chaos, inbound::Inbound, malformed::Malformed, newcomer::Newcomer, privilege,
-    race::Race, reloads::Reloads, spoof::Spoof, stopped::Stopped, tamper::Tamper,
+    chaos::Chaos, churn::Churn, inbound::Inbound, malformed::Malformed, newcomer::Newcomer,
+    privilege, race::Race, reloads::Reloads, spoof::Spoof, stopped::Stopped, tamper::Tamper,
     upgrades::Upgrades,
 };
 
@@ -36,6 +36,8 @@ enum Arguments {
     Tamper(Tamper),
     /// Names while the agent is stopped
     Stopped(Stopped),
+    /// Addresses that come and go
+    Churn(Churn),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +90,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Stopped(stopped) => {
             let outcome = stopped.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Churn(churn) => {
+            let outcome = churn.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Inbound(inbound) => {

@@ -96,6 +96,19 @@ impl Racing<'_> {
         self.0.pid()
     }
 
+    /// Its resident memory in bytes; `None` once it is gone.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.0.memory()
+    }
+
+    /// Ends it, and enforcement.
+    pub(crate) fn unload(&mut self) -> anyhow::Result<()> {
+        self.0.terminate()?;
+        let done = self.0.cli(&["unload"])?;
+        anyhow::ensure!(done.status.success(), "unload ended with {}", done.status);
+        Ok(())
+    }
+
     /// How many addresses of names there are.
     pub(crate) fn addresses(&self) -> anyhow::Result<u64> {
         let status = self.0.status()?;

@@ -44,6 +44,9 @@ pub(crate) enum Run {
     /// Stops the agent for ten minutes, in which names are learned and expire all the same.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Stopped(Arguments),
+    /// Has ten million addresses learned and expire, after which memory must be as before.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Churn(Arguments),
 }
 
 impl Run {
@@ -57,6 +60,7 @@ impl Run {
             Self::Newcomer(arguments) => ("newcomer", arguments),
             Self::Chaos(arguments) => ("chaos", arguments),
             Self::Upgrades(arguments) => ("upgrades", arguments),
+            Self::Churn(arguments) => ("churn", arguments),
             Self::Reloads(arguments) => ("reloads", arguments),
             Self::Tamper(arguments) => ("tamper", arguments),
             Self::Stopped(arguments) => ("stopped", arguments),
