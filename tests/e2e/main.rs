@@ -23,6 +23,8 @@ mod full;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod hardship;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
 mod input;

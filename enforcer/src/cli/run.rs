@@ -154,7 +154,12 @@ fn refuse(error: PolicyFileError) -> anyhow::Result<Exit> {
 fn set_up_log(format: LogFormat, level: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level)
         .with_context(|| format!("read --log-level {level}: try info, debug or enforcer=trace"))?;
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        // A line that cannot be written, on a full disk, must not end the agent.
+        .log_internal_errors(false);
     let set = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
