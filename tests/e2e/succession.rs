@@ -96,6 +96,9 @@ fn addresses_counters_and_connections_are_kept_over_a_restart() {
 
     let second = rig.agent(&policy(PLAIN, &[PLAIN_RULE, WILD])).unwrap();
 
+    let said = second.log().join("\n");
+    assert!(said.contains("taken over") && said.contains("changed=0 programs=10"), "{said}");
+    assert!(!said.contains("somebody"), "{said}");
     // The links are the same ones, with other programs: none was ever away.
     let after = links(&rig);
     assert_eq!(after.len(), hooks.len());

@@ -14,6 +14,9 @@ use crate::{setup, step};
 /// means other features of shared dependencies, and with them another compilation.
 pub(crate) const HOST_PACKAGES: [&str; 3] = ["--workspace", "--exclude", "enforcer-ebpf"];
 
+/// The agent whose maps are laid out otherwise.
+pub(crate) const OTHER_LAYOUT: &str = "enforcer-other";
+
 /// How the host's side is compiled. The kernel programs are always optimised.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Profile {
@@ -65,7 +68,7 @@ pub(crate) fn everything(profile: Profile) -> Result<()> {
 pub(crate) fn other_layout(profile: Profile) -> Result<()> {
     setup::for_build()?;
     step::run(profile.cargo("build").args(["--bin=enforcer", "--features=enforcer/other-layout"]))?;
-    let (built, kept) = (profile.program("enforcer")?, profile.program("enforcer-other")?);
+    let (built, kept) = (profile.program("enforcer")?, profile.program(OTHER_LAYOUT)?);
     fs::copy(&built, &kept).with_context(|| format!("copy to {}", kept.display()))?;
     Ok(())
 }

@@ -134,7 +134,7 @@ fn command(tier: Tier, run: &[&str], arguments: &Arguments) -> Result<Command> {
         // A snapshot that differs is a failure, not a file beside it.
         .env("INSTA_UPDATE", "no");
     if tier == Tier::E2e {
-        command.env("ENFORCER_OTHER_BIN", arguments.profile.program("enforcer-other")?);
+        command.env("ENFORCER_OTHER_BIN", arguments.profile.program(build::OTHER_LAYOUT)?);
     }
     if arguments.must_run {
         command.env("ENFORCER_REQUIRE_PRIVILEGE", "1");

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aya::programs::ProgramInfo;
 use enforcer_common::{
     abi::{BANKS, HANDED_ON, map},
     address::Address,
@@ -13,7 +14,7 @@ use enforcer_common::{
 
 use super::{
     DatapathError, Document,
-    attach::HOOKS,
+    attach::{HOOKS, Hook, UPLINK_HOOKS},
     link,
     maps::Maps,
     pin::{Folder, Instance},
@@ -50,6 +51,23 @@ impl Predecessor {
         let is_alike =
             |(name, since): &&(&str, u32)| *name == map::SOCKETS && theirs == Some(*since);
         HANDED_ON.iter().filter(is_alike).map(|(name, _)| *name).collect()
+    }
+
+    /// Whether a program is one that some start has pinned for a hook.
+    pub(super) fn has_program(&self, hook: Hook, id: u32) -> bool {
+        let is_it = |it: &Instance| link::program_id(&it.program(hook.program)).ok() == Some(id);
+        self.instances().any(is_it)
+    }
+
+    /// How many of the programs differ from those that another start has loaded, by their tags (a
+    /// digest of their instructions that the kernel makes), and how many there are.
+    pub(super) fn changed_programs(&self, next: &Instance) -> (usize, usize) {
+        let tag = |it: &Instance, hook: &Hook| {
+            ProgramInfo::from_pin(it.program(hook.program)).ok().map(|info| info.tag())
+        };
+        let hooks = HOOKS.iter().chain(&UPLINK_HOOKS);
+        let changed = hooks.clone().filter(|hook| tag(&self.newest, hook) != tag(next, hook));
+        (changed.count(), hooks.count())
     }
 
     /// Every start, the newest first.

@@ -72,7 +72,14 @@ impl Datapath {
     ) -> Result<UplinkChange, DatapathError> {
         // First: whoever starts after a sudden end must know the slots of all programs at work.
         self.folder.set_current(&self.instance)?;
-        self.take_all(old, uplinks, accepted).inspect_err(|_| self.give_back(old, uplinks))
+        let taken = self.take_all(old, uplinks, accepted);
+        let taken = taken.inspect_err(|_| self.give_back(old, uplinks))?;
+        let (changed, programs) = old.changed_programs(&self.instance);
+        tracing::info!(
+            from = %old.document.agent.version, changed, programs,
+            "taken over from the start before, with all it knew"
+        );
+        Ok(taken)
     }
 
     fn take_all(
@@ -110,8 +117,12 @@ impl Datapath {
         let mine = self.instance.link(name);
         for instance in old.into_iter().flat_map(Predecessor::instances) {
             let theirs = instance.link(name);
-            if !link::tie(&theirs).is_ok_and(|tie| tie.is_attached() && tie.target == target) {
+            let Ok(tie) = link::tie(&theirs) else { continue };
+            if !tie.is_attached() || tie.target != target {
                 continue;
+            }
+            if !old.is_some_and(|old| old.has_program(hook, tie.program)) {
+                tracing::error!(hook = name, "somebody's program was there; it is replaced");
             }
             fs::hard_link(&theirs, &mine).map_err(DatapathError::pin("pin again", &mine))?;
             let program = hook.fd(&self.object)?;

@@ -48,7 +48,11 @@ impl Image {
         let mut archive = Archive::default();
         add_program(&mut archive, &payload.guest, Path::new(INIT))?;
         let suites = payload.suites.iter().map(|suite| &suite.program);
-        for program in [&payload.agent, &payload.demo, &payload.weak].into_iter().chain(suites) {
+        for program in [&payload.agent, &payload.demo, &payload.weak]
+            .into_iter()
+            .chain(&payload.other)
+            .chain(suites)
+        {
             add_program(&mut archive, program, program)?;
         }
         for (name, package) in tools::TESTS {
@@ -67,6 +71,7 @@ impl Image {
         for (name, value) in [
             ("PATH", SEARCH_PATH.to_owned()),
             ("ENFORCER_BIN", path(&payload.agent)),
+            ("ENFORCER_OTHER_BIN", payload.other.as_ref().map(path).unwrap_or_default()),
             ("ENFORCER_DEMO_BIN", path(&payload.demo)),
             ("ENFORCER_REQUIRE_PRIVILEGE", "1".to_owned()),
             ("ENFORCER_TEST_PATIENCE", PATIENCE.to_string()),

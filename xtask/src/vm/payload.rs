@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::{build::Profile, setup};
+use crate::{
+    build::{self, Profile},
+    setup,
+};
 
 /// The tiers that make sense on another kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -46,6 +49,8 @@ pub(super) struct Payload {
     pub(super) demo: PathBuf,
     /// The agent without one of its measures, which lies beside the demo.
     pub(super) weak: PathBuf,
+    /// The agent whose maps are laid out otherwise; the end-to-end tier alone needs it.
+    pub(super) other: Option<PathBuf>,
     /// The first process of the machine.
     pub(super) guest: PathBuf,
     /// The kernel programs.
@@ -64,6 +69,12 @@ impl Payload {
     /// Builds everything as `cargo xtask test` does, and asks the test programs for their tests.
     pub(super) fn build(profile: Profile, tiers: &[Tier], filters: &[String]) -> Result<Self> {
         setup::for_build()?;
+        let other = if tiers.iter().any(|tier| matches!(tier, Tier::E2e)) {
+            build::other_layout(profile)?;
+            Some(profile.program(build::OTHER_LAYOUT)?)
+        } else {
+            None
+        };
         let mut build = profile.cargo("build");
         build.args(["--all-targets", "--message-format=json-render-diagnostics"]);
         let built = build.stderr(Stdio::inherit()).output().context("run `cargo build`")?;
@@ -83,6 +94,7 @@ impl Payload {
             agent: built.program("bin", "enforcer")?,
             demo: built.program("bin", "enforcer-demo")?,
             weak: built.program("bin", "enforcer-weak")?,
+            other,
             guest: built.program("bin", "enforcer-guest")?,
             object: built.object.clone().context("find the kernel programs that were built")?,
             suites: tiers.iter().map(suite).collect::<Result<_>>()?,
