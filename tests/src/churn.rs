@@ -109,7 +109,10 @@ impl Churn {
         let names = self.entries.div_ceil(BRIEF);
         let is_short = self.entries < SHORT;
         let warm_up = if is_short { 0 } else { names * WARM_UP_PERCENT / 100 };
-        let mut took = self.flood(&stage, 0..warm_up)?;
+        // In two parts: what the allocator keeps settles only when the second burst is over.
+        let mut took = self.flood(&stage, 0..warm_up / 2)?;
+        look(&agent)?;
+        took += self.flood(&stage, warm_up / 2..warm_up)?;
         let (warm, held_warm) = look(&agent)?;
         took += self.flood(&stage, warm_up..names)?;
         let (after, held_after) = look(&agent)?;

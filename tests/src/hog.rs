@@ -24,7 +24,7 @@ const HOGGED: &str = "hog.test";
 /// Questions in a second.
 const PER_SECOND: u32 = 1_000;
 /// Until what has expired is removed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The port of the policy and of the peer.
 const PORT: u16 = 443;
 
