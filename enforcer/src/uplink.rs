@@ -33,6 +33,19 @@ pub struct Uplink {
     pub is_ethernet: bool,
 }
 
+/// A filter of a device that runs an eBPF program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    /// Whether it is for what leaves; else for what comes.
+    pub is_egress: bool,
+    /// Its preference.
+    pub priority: u32,
+    /// Its handle.
+    pub handle: u32,
+    /// The kernel's number of its program.
+    pub program: u32,
+}
+
 /// Which devices are to be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {

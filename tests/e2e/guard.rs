@@ -25,6 +25,11 @@ fn wait_until_put_back(agent: &Agent<'_>, what: &str) {
         .unwrap_or_else(|error| panic!("{error:#}\n{}", agent.log().join("\n")));
 }
 
+/// How often something was put back, as the log tells.
+fn restored(agent: &Agent<'_>) -> usize {
+    agent.log().iter().filter(|line| line.contains("it is put back")).count()
+}
+
 fn is_whole(agent: &Agent<'_>) -> bool {
     let status = agent.status().unwrap();
     let hooks = status["hooks"].as_array().unwrap();
@@ -120,6 +125,18 @@ fn a_hook_of_an_uplink_is_put_back() {
         wait_until_put_back(&agent, &format!("hooks of {CLIENT_DEVICE}"));
         wait::until_true("it to be whole", PATIENCE, || is_whole(&agent)).unwrap();
         if mode.contains(&"clsact") {
+            // Another program in the same place.
+            let other = instance(&rig).join("programs/tc_ingress");
+            let arguments = format!(
+                "filter replace dev {CLIENT_DEVICE} egress prio 1 handle 0xe41 bpf da \
+                 object-pinned {}",
+                other.display()
+            );
+            let before = restored(&agent);
+            let done = rig.client.output(Command::new("tc").args(arguments.split(' '))).unwrap();
+            assert!(done.status.success(), "{done:?}");
+            wait::until_true("it to be noticed", PATIENCE, || restored(&agent) > before).unwrap();
+            wait::until_true("it to be whole", PATIENCE, || is_whole(&agent)).unwrap();
             let arguments = ["qdisc", "del", "dev", CLIENT_DEVICE, "clsact"];
             let done = rig.client.output(Command::new("tc").args(arguments)).unwrap();
             assert!(done.status.success(), "{done:?}");

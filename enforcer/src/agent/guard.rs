@@ -1,6 +1,8 @@
 //! The agent's side of the guard: says what somebody has taken away, and counts it.
 
-use super::Agent;
+use std::collections::BTreeMap;
+
+use super::{Agent, report};
 
 impl Agent {
     /// Puts back what somebody has taken out of the kernel.
@@ -8,7 +10,18 @@ impl Agent {
         if self.circumstances.is_unloaded {
             return;
         }
-        let guarded = self.enforcement.datapath.guard();
+        let mut unread = Vec::new();
+        let mut filters = BTreeMap::new();
+        for index in self.enforcement.datapath.filtered_uplinks() {
+            match self.uplinks.filters(index).await {
+                Ok(found) => drop(filters.insert(index, found)),
+                Err(error) => unread.push(format!(
+                    "the filters of device {index} cannot be looked at: {}",
+                    report::chain(&error)
+                )),
+            }
+        }
+        let guarded = self.enforcement.datapath.guard(&filters);
         if guarded.is_unloaded {
             self.circumstances.is_unloaded = true;
             tracing::error!(
@@ -24,7 +37,7 @@ impl Agent {
             let error = anyhow::Error::from(error);
             format!("{what} is not as it should be, and cannot be put back: {error:#}")
         });
-        let failed: Vec<String> = failed.collect();
+        let failed: Vec<String> = failed.chain(unread).collect();
         if failed != self.circumstances.not_restored {
             for problem in &failed {
                 tracing::error!("{problem}");

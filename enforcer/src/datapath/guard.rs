@@ -4,7 +4,7 @@
 //! A hook whose pin is removed is detached by that, since nothing else holds its link: the agent
 //! could die at any time, and `unload` must be able to end it all.
 
-use std::{io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use super::{
     Datapath, DatapathError,
@@ -13,6 +13,7 @@ use super::{
     pin::remove_if_there,
     uplinks::TcMode,
 };
+use crate::uplink::Filter;
 
 /// What was found wrong.
 #[derive(Debug, Default)]
@@ -30,7 +31,8 @@ pub struct Guarded {
 
 impl Datapath {
     /// Compares what is in the kernel with what this start has put there, and puts it back.
-    pub fn guard(&mut self) -> Guarded {
+    /// `filters` are those of each device of [`Datapath::filtered_uplinks`].
+    pub fn guard(&mut self, filters: &BTreeMap<u32, Vec<Filter>>) -> Guarded {
         let mut guarded = Guarded::default();
         match self.instance.is_there() {
             Ok(true) => {}
@@ -48,7 +50,7 @@ impl Datapath {
             let restored = self.guard_hook(hook);
             guarded.note(format!("hook {}", hook.name), restored);
         }
-        self.guard_uplinks(&mut guarded);
+        self.guard_uplinks(filters, &mut guarded);
         guarded
     }
 
@@ -104,12 +106,15 @@ impl Datapath {
     }
 
     /// Leaves the devices on which something is missing; they are attached to again as new ones.
-    fn guard_uplinks(&mut self, guarded: &mut Guarded) {
+    fn guard_uplinks(&mut self, filters: &BTreeMap<u32, Vec<Filter>>, guarded: &mut Guarded) {
         let indices: Vec<u32> = self.uplinks.keys().copied().collect();
         for index in indices {
             let judged = match self.tc_mode {
                 TcMode::Tcx => self.has_links(index),
-                TcMode::Clsact => self.has_filters(index),
+                // What could not be read is no reason to take anything away.
+                TcMode::Clsact => {
+                    filters.get(&index).map_or(Ok(true), |found| self.has_filters(index, found))
+                }
             };
             let name = self.uplinks.get(&index).cloned().unwrap_or_default();
             let left = match judged {

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, io, ops::Range, os::unix::fs::MetadataExt a
 use aya::{
     maps::{HashMap, MapData},
     programs::{
-        LinkOrder, ProgramError, SchedClassifier,
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
         links::FdLink,
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
@@ -31,7 +31,7 @@ use super::{
     preflight,
     reading::HookState,
 };
-use crate::uplink::Uplink;
+use crate::uplink::{Filter, Uplink};
 
 /// The preference of our filters: before those that let the kernel choose.
 pub(super) const PRIORITY: u16 = 1;
@@ -209,33 +209,27 @@ impl Datapath {
             .map_err(DatapathError::map("write", map::UPLINKS))
     }
 
-    /// Whether both filters of a device are there. The kernel says so when it is asked to add one
-    /// in the same place, and does add it where it is not: a filter that is missing is then back
-    /// alone, and is taken away again with the other. What else the kernel says is no reason to
-    /// take a filter away, unless the queueing discipline is gone and the filters with it (EINVAL,
-    /// `__tcf_qdisc_find`, `net/sched/cls_api.c`, 6.18).
-    pub(super) fn has_filters(&mut self, index: u32) -> Result<bool, DatapathError> {
+    /// Devices whose filters have to be looked for.
+    pub fn filtered_uplinks(&self) -> Vec<u32> {
+        match self.tc_mode {
+            TcMode::Tcx => Vec::new(),
+            TcMode::Clsact => self.uplinks.keys().copied().collect(),
+        }
+    }
+
+    /// Whether a device has both of this start's filters among those that were found.
+    pub(super) fn has_filters(&self, index: u32, found: &[Filter]) -> Result<bool, DatapathError> {
         let entry =
             self.maps.uplinks.get(&index, 0).map_err(DatapathError::map("read", map::UPLINKS))?;
-        let Some(name) = name_of(index) else { return Ok(false) };
-        let is_ethernet = entry.header_bytes == ETHERNET_HEADER_BYTES;
-        let uplink = Uplink { index, name, is_ethernet };
         for hook in UPLINK_HOOKS {
-            let options = TcAttachOptions::Netlink(NlOptions {
-                priority: PRIORITY,
-                handle: TcHandle::from(entry.handle),
-                classid: None,
-            });
-            match self.attach_to(hook, &uplink, options) {
-                Err(DatapathError::AttachDevice { source, .. }) if is_there_already(&*source) => {}
-                Err(DatapathError::AttachDevice { source, .. })
-                    if kernel_error(&*source) == Some(io::ErrorKind::InvalidInput) =>
-                {
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
-                // Dropped, it is gone.
-                Ok(_) => return Ok(false),
+            let wanted = Filter {
+                is_egress: hook.tc_attach_type() == TcAttachType::Egress,
+                priority: entry.priority,
+                handle: entry.handle,
+                program: hook.program_id(&self.object)?,
+            };
+            if !found.contains(&wanted) {
+                return Ok(false);
             }
         }
         Ok(true)

@@ -19,12 +19,13 @@ use rtnetlink::{
         RouteNetlinkMessage,
         link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
         route::{RouteAttribute, RouteMessage, RouteType},
+        tc::{TcAttribute, TcFilterBpfOption, TcMessage, TcOption},
     },
     sys::SocketAddr,
 };
 use tokio::task::JoinHandle;
 
-use super::{Choice, Found, Kind, Link, Route, select};
+use super::{Choice, Filter, Found, Kind, Link, Route, select};
 
 /// News come in bursts; what follows within this time is looked at together.
 const BURST: Duration = Duration::from_millis(5);
@@ -110,6 +111,31 @@ impl Watch {
         Err(UplinkError::Missing { missing: found.missing, present })
     }
 
+    /// The filters of a device's clsact queueing discipline that run programs; none where it has no
+    /// such discipline, or is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`UplinkError::Read`].
+    pub async fn filters(&self, index: u32) -> Result<Vec<Filter>, UplinkError> {
+        let failed = |source| UplinkError::Read { table: "filters", source };
+        let index = i32::try_from(index).unwrap_or(0);
+        let mut filters = Vec::new();
+        for is_egress in [false, true] {
+            let request = self.handle.traffic_filter(index).get();
+            let request = if is_egress { request.egress() } else { request.ingress() };
+            let messages: Result<Vec<TcMessage>, _> = request.execute().try_collect().await;
+            match messages {
+                Ok(messages) => {
+                    filters.extend(messages.iter().filter_map(|it| filter_of(it, is_egress)));
+                }
+                Err(rtnetlink::Error::NetlinkError(error)) if is_absence(&error.to_io()) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(filters)
+    }
+
     /// Waits for news that may change what is chosen.
     pub async fn changed(&mut self) {
         if self.choice == Choice::None {
@@ -145,6 +171,28 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.connection.abort();
     }
+}
+
+/// Whether there is no device or no queueing discipline (`__tcf_qdisc_find`, `net/sched/cls_api.c`,
+/// 6.18: ENODEV, EINVAL, ENOENT).
+fn is_absence(error: &std::io::Error) -> bool {
+    use nix::errno::Errno;
+    let absent = [Errno::ENODEV, Errno::EINVAL, Errno::ENOENT];
+    error.raw_os_error().is_some_and(|code| absent.contains(&Errno::from_raw(code)))
+}
+
+fn filter_of(message: &TcMessage, is_egress: bool) -> Option<Filter> {
+    let options = message.attributes.iter().find_map(|attribute| match attribute {
+        TcAttribute::Options(options) => Some(options),
+        _ => None,
+    })?;
+    let program = options.iter().find_map(|option| match option {
+        TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(*id),
+        _ => None,
+    })?;
+    let handle = message.header.handle.into();
+    // The protocol is in the lower half.
+    Some(Filter { is_egress, priority: message.header.info >> 16, handle, program })
 }
 
 async fn links(handle: &Handle) -> Result<Vec<Link>, UplinkError> {
