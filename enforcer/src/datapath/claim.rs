@@ -16,7 +16,7 @@ use rustix::{
 use super::{
     DatapathError,
     document::RuleInfo,
-    pin::{Folder, Instance},
+    pin::Folder,
     predecessor::{Predecessor, document_of},
     unload::{Removed, remove_all},
 };
@@ -52,8 +52,9 @@ impl Claim {
                 return Err(DatapathError::pin("lock the folder", bpffs)(error.into()));
             }
         }
+        check_owner(bpffs)?;
         for instance in folder.instances()? {
-            check_owner(&instance)?;
+            check_owner(instance.path())?;
         }
         let predecessor = Predecessor::find(&folder)?;
         Ok(Self { folder, predecessor, lock })
@@ -88,11 +89,12 @@ impl Claim {
 }
 
 /// Whoever else could have made or changed the pins could have put anything into them.
-fn check_owner(instance: &Instance) -> Result<(), DatapathError> {
-    let path = instance.path();
+fn check_owner(path: &Path) -> Result<(), DatapathError> {
+    /// In such a folder nobody renames or removes what is not his.
+    const STICKY: u32 = 0o1000;
     let metadata = fs::metadata(path).map_err(DatapathError::pin("inspect", path))?;
     let is_ours = metadata.uid() == 0 || metadata.uid() == geteuid().as_raw();
-    if is_ours && metadata.mode() & 0o022 == 0 {
+    if is_ours && (metadata.mode() & 0o022 == 0 || metadata.mode() & STICKY != 0) {
         return Ok(());
     }
     Err(DatapathError::Foreign {
