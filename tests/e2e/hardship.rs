@@ -1,6 +1,6 @@
 //! What is enforced goes on when a file, a disk or the pins' file system is not as it should be.
 
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, time::Duration};
 
 use enforcer_tests::{Peer, Probe, Rig, binary, require_privilege, wait};
 use nix::mount::{MsFlags, mount};
@@ -9,6 +9,9 @@ use crate::world::{PATIENCE, PLAIN, ip, policy, probe};
 
 const RULE: &str = "{name: plain, to: [{cidr: 198.18.0.9}], ports: [tcp/443]}";
 const OTHER: &str = "{name: other, to: [{cidr: 198.18.0.8}], ports: [tcp/443]}";
+
+/// A start whose log nobody can wait for; the verifier is slow in an emulator.
+const START: Duration = Duration::from_secs(60);
 
 fn to(address: &str) -> Probe {
     Probe::tcp(ip(address), 443)
@@ -96,7 +99,7 @@ fn a_log_that_cannot_be_written_keeps_nobody_from_enforcing() {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut agent = rig.client.spawn(&mut command).unwrap();
 
-    wait::until_true("the policy to be in force", PATIENCE, || {
+    wait::until_true("the policy to be in force", START, || {
         probe(&rig, &to("198.18.0.3")).is_refused_at_once()
     })
     .unwrap();

@@ -9,11 +9,21 @@ struct Exception {
     reason: &'static str,
 }
 
-const EXCEPTIONS: [Exception; 12] = [
+const EXCEPTIONS: [Exception; 14] = [
     Exception {
         test: "scale::resolves_ten_thousand_names_in_a_hundred_megabytes",
         concerns: |_| true,
         reason: "it measures time and memory, and an emulated machine takes ten times as long",
+    },
+    Exception {
+        test: "chaos::kills_of_the_agent_cost_no_packet_that_is_allowed_and_let_none_pass",
+        concerns: |_| true,
+        reason: "an agent under a load is not ready in time where the verifier takes a minute",
+    },
+    Exception {
+        test: "upgrades::an_upgrade_and_a_downgrade_cost_no_packet_that_is_allowed_and_let_none_pass",
+        concerns: |_| true,
+        reason: "it counts segments that TCP sends again, as it does on an emulated machine",
     },
     Exception {
         test: "memory::the_memory_that_the_log_tells_is_what_the_kernel_accounts",
