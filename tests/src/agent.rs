@@ -77,7 +77,16 @@ impl<'a> Agent<'a> {
     ///
     /// That it ended or the time is over, with what it logged.
     pub fn wait_until_ready(&self) -> anyhow::Result<()> {
-        self.wait_for_line("`ready`", |line| {
+        self.wait_until_ready_within(START)
+    }
+
+    /// As [`Self::wait_until_ready`], for a start that takes longer than any other.
+    ///
+    /// # Errors
+    ///
+    /// That it ended or the time is over, with what it logged.
+    pub fn wait_until_ready_within(&self, patience: Duration) -> anyhow::Result<()> {
+        self.wait_for_line_within(patience, "`ready`", |line| {
             line.split(|c: char| !c.is_alphanumeric()).any(|word| word == "ready")
         })
     }
@@ -88,7 +97,16 @@ impl<'a> Agent<'a> {
     ///
     /// That it ended or the time is over, with what it logged.
     pub fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> anyhow::Result<()> {
-        let found = wait::until(what, START, || {
+        self.wait_for_line_within(START, what, is_it)
+    }
+
+    fn wait_for_line_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        is_it: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<()> {
+        let found = wait::until(what, patience, || {
             let has_ended = self.log.has_ended();
             if self.log.lines().iter().any(|line| is_it(line)) {
                 return Some(true);

@@ -16,6 +16,7 @@
 //! and need no process to hold them; a file descriptor does, so not even `kill -9` leaves one.
 
 pub mod agent;
+pub mod bench;
 pub mod binary;
 pub mod bpffs;
 pub mod capture;

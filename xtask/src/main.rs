@@ -3,6 +3,7 @@
 //! The verbs decide from what they find on the machine, never from a marker that an earlier run
 //! has left, so an interrupted run is repaired by the next one.
 
+mod bench;
 mod build;
 mod ci;
 mod demo;
@@ -48,6 +49,11 @@ enum Verb {
     /// Needs root. Touches neither the host's cgroup root nor its interfaces nor its firewall.
     #[command(mut_arg("passed_on", |it| it.help(demo::PASSED_ON)))]
     Demo(program::Arguments),
+    /// Measures what a packet costs, beside an empty program, nftables and ipset, in one run.
+    ///
+    /// Needs root, and works in namespaces and cgroups of its own, as the demo does.
+    #[command(mut_arg("passed_on", |it| it.help(bench::PASSED_ON)))]
+    Bench(program::Arguments),
     /// Runs the tests and closes with `N passed, N failed, N skipped`.
     ///
     /// Needs root, unless `--tier unit` or `--tier cli` is asked for.
@@ -73,6 +79,7 @@ fn main() -> ExitCode {
         Verb::Setup { vm: true } => vm::prepare(),
         Verb::Build(profile) => build::run(profile),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Test(arguments) => return tally::close(test::run(&arguments)),
         Verb::Vm(arguments) => return tally::close_in_short(vm::run(&arguments)),

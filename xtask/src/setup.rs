@@ -22,6 +22,11 @@ pub(crate) fn for_build() -> Result<()> {
     linker::ensure(&toolchain)
 }
 
+/// Brings what the bench compares with.
+pub(crate) fn for_bench() -> Result<()> {
+    tools::ensure(&tools::BENCH, "the bench compares with")
+}
+
 /// Brings what running the tests on other kernels needs, the kernels themselves apart.
 pub(crate) fn for_machines() -> Result<()> {
     run()?;

@@ -1,0 +1,155 @@
+//! What a packet costs: without the enforcer, with it, and with what else a user would pick.
+//!
+//! Each [`Contender`] has a world of its own, a [`Rig`] with the same allowlist in force in its own
+//! way. One thread sends datagrams through all of them in turn, a sample each, round after round, so
+//! that what else goes on on the machine meets all alike. What counts is the time of the processor
+//! that the thread has used, the kernel's included, and the difference to the same round's samples
+//! without anything: these are taken twice a round, and how far they lie apart is the noise.
+//!
+//! The far end drops what has crossed the wire as early as it can: its cost is in every sample, and
+//! the lower it is, the less it hides. The surprising thing: it runs on the sender's time, since the
+//! kernel delivers through a pair of `veth` devices before the call returns.
+//!
+//! A second part has the kernel run each program over one packet ([`programs`]); those figures
+//! hardly move from run to run.
+
+mod allowlist;
+mod column;
+mod contender;
+mod filter;
+mod flood;
+mod print;
+mod programs;
+mod quartiles;
+mod report;
+mod trivial;
+
+use std::{fs, thread};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use self::{allowlist::Allowlist, column::Column};
+pub use self::{
+    contender::Contender,
+    quartiles::Quartiles,
+    report::{Figures, Machine, Outcome, Path, Traffic},
+};
+use crate::{Rig, probe::Family};
+
+/// Addresses that the allowlists have.
+const SIZES: [u32; 4] = [10, 1_000, 100_000, 1_000_000];
+/// The last of them takes minutes to load, rather than seconds.
+const QUICK_SIZES: usize = 3;
+
+/// How much is measured.
+#[derive(Debug, Clone, Args)]
+pub struct Bench {
+    /// Addresses of each allowlist [default: 10, 1000, 100000 and 1000000]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub addresses: Vec<u32>,
+    /// Samples of each contender
+    #[arg(long, default_value_t = 41, value_parser = clap::value_parser!(u32).range(3..=10_000))]
+    pub rounds: u32,
+    /// Datagrams of a sample
+    #[arg(long, default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
+    pub packets: u32,
+    /// How often the kernel runs a program for one figure
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub repeat: u32,
+    /// Fewer and shorter samples, and at most 100000 addresses: less than a minute
+    #[arg(long, conflicts_with_all = ["addresses", "rounds", "packets", "repeat"])]
+    pub quick: bool,
+}
+
+/// How a socket names where its datagrams go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// One destination, to which the socket is connected; it has answered once.
+    Connected,
+    /// Each datagram to another destination than the one before; none answers.
+    Many,
+}
+
+impl Bench {
+    /// As it was asked for, with `quick` spelt out.
+    fn spelt_out(&self) -> Self {
+        let mut all = self.clone();
+        if self.quick {
+            (all.rounds, all.packets, all.repeat) = (11, 2_048, 20_000);
+        }
+        if all.addresses.is_empty() {
+            let count = if self.quick { QUICK_SIZES } else { SIZES.len() };
+            all.addresses = SIZES.into_iter().take(count).collect();
+        }
+        all
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// That the worlds could not be made, or that there is none of a contender that needs no more
+    /// than this kernel. What else is missing is told in its column.
+    pub fn run(&self) -> anyhow::Result<Outcome> {
+        let bench = self.spelt_out();
+        let mut traffic = Vec::new();
+        for addresses in &bench.addresses {
+            for family in [Family::V4, Family::V6] {
+                traffic.extend(bench.measure(*addresses, family).with_context(|| {
+                    format!("measure an allowlist of {addresses} addresses, {family:?}")
+                })?);
+            }
+        }
+        let programs = programs::measure(bench.repeat).context("measure the programs alone")?;
+        Ok(Outcome {
+            machine: machine()?,
+            rounds: bench.rounds,
+            packets: bench.packets,
+            repeat: bench.repeat,
+            batch: flood::BATCH,
+            traffic,
+            programs,
+        })
+    }
+
+    /// Both shapes of traffic, with one allowlist.
+    fn measure(&self, addresses: u32, family: Family) -> anyhow::Result<Vec<Traffic>> {
+        let list = Allowlist::new(addresses, family);
+        let rigs =
+            Contender::ALL.map(|_| Rig::make()).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut columns = Vec::new();
+        for (contender, rig) in Contender::ALL.into_iter().zip(&rigs) {
+            columns.push(Column::make(contender, rig, &list)?);
+        }
+        let mut traffic = Vec::new();
+        for shape in [Shape::Connected, Shape::Many] {
+            for column in &mut columns {
+                column.aim(shape, &list)?;
+            }
+            for _ in 0..self.rounds {
+                for column in &mut columns {
+                    column.sample(self.packets)?;
+                }
+            }
+            let figures = columns.iter_mut().map(Column::take).collect::<Result<Vec<_>, _>>()?;
+            traffic.push(Traffic::new(shape, family, addresses, figures));
+        }
+        Ok(traffic)
+    }
+}
+
+/// What it ran on, without which no figure means anything.
+fn machine() -> anyhow::Result<Machine> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("read the release")?;
+    let about = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
+    let named = about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let load = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
+    Ok(Machine {
+        kernel: release.trim().to_owned(),
+        processor: named.map_or("unknown", |(_, name)| name).to_owned(),
+        processors: thread::available_parallelism().context("count processors")?.get(),
+        load: load.split(' ').next().unwrap_or_default().to_owned(),
+    })
+}
