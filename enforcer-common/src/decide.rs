@@ -249,11 +249,13 @@ fn first_rule(
     let nothing = tables.nothing();
     let mut accepting = RuleMask::filled(u64::from(nothing));
     // One table after the other, so that the paths through each meet before the next.
-    for learned in tables.learned(target.destination) {
-        if let Some(entry) = learned
-            && entry.is_live(now_ns, settings.grace_ns)
-        {
-            accepting.unite(&entry.rules);
+    if settings.has(flag::NAMES) {
+        for learned in tables.learned(target.destination) {
+            if let Some(entry) = learned
+                && entry.is_live(now_ns, settings.grace_ns)
+            {
+                accepting.unite(&entry.rules);
+            }
         }
     }
     if settings.has(flag::HOSTS)

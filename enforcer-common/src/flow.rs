@@ -69,10 +69,8 @@ pub struct FlowKey {
     pub own_port_be: [u8; 2],
     /// The port on the other; of an ICMP echo its identifier.
     pub peer_port_be: [u8; 2],
-    /// The protocol.
-    pub protocol: u8,
-    /// Zero.
-    pub padding: [u8; 3],
+    /// The protocol; a whole word, since three bytes of padding are a call for the compiler.
+    pub protocol: u32,
 }
 
 impl FlowKey {
@@ -84,8 +82,7 @@ impl FlowKey {
             peer: packet.destination,
             own_port_be: packet.source_port.to_be_bytes(),
             peer_port_be: packet.destination_port.to_be_bytes(),
-            protocol: packet.protocol,
-            padding: [0; 3],
+            protocol: packet.protocol as u32,
         }
     }
 
@@ -97,8 +94,7 @@ impl FlowKey {
             peer: packet.source,
             own_port_be: packet.destination_port.to_be_bytes(),
             peer_port_be: packet.source_port.to_be_bytes(),
-            protocol: packet.protocol,
-            padding: [0; 3],
+            protocol: packet.protocol as u32,
         }
     }
 

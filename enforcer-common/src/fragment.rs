@@ -13,9 +13,7 @@ pub struct FragmentKey {
     /// Identification, bytes in network order; IPv4 in the last two.
     pub id: u32,
     /// Protocol of the datagram.
-    pub protocol: u8,
-    /// Zero.
-    pub padding: [u8; 3],
+    pub protocol: u32,
 }
 
 /// That the first fragment of a datagram passed.

@@ -60,7 +60,7 @@ layout!(Hits { packets, bytes, last_ns });
 layout!(Hits { spare, packets, bytes, last_ns });
 layout!(AddressKey { namespace, address });
 layout!(AddressEntry { rules, expires_ns, used_ns, name, packets, lock, charged });
-layout!(FlowKey { own, peer, own_port_be, peer_port_be, protocol, padding });
+layout!(FlowKey { own, peer, own_port_be, peer_port_be, protocol });
 layout!(FlowEntry { expires_ns, generation, opened, by });
 layout!(PeerKey { namespace, address, port_be, own_port_be, padding });
 layout!(PeerEntry { expires_ns, opened, padding });

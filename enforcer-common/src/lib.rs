@@ -42,6 +42,7 @@ pub mod measure;
 pub mod packet;
 pub mod quota;
 pub mod rejection;
+pub mod repeat;
 pub mod rule_mask;
 pub mod settings;
 pub mod socket;

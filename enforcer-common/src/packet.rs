@@ -75,6 +75,12 @@ impl Piece {
     /// Any other fragment: it has none.
     pub const LATER: Self = Self(2);
 
+    /// [`Self::WHOLE`], of which the verifier does not know that: `nothing` is zero.
+    #[inline(always)]
+    pub(crate) const fn whole(nothing: u32) -> Self {
+        Self(nothing)
+    }
+
     #[inline(always)]
     const fn of(offset: u32, has_more: bool) -> Self {
         if offset != 0 {
@@ -180,8 +186,7 @@ impl Packet {
             source: self.source,
             destination: self.destination,
             id: self.id,
-            protocol: self.protocol,
-            padding: [0; 3],
+            protocol: self.protocol as u32,
         }
     }
 }

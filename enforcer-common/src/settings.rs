@@ -54,6 +54,8 @@ pub mod flag {
     pub const UPLINKS: u32 = 1 << 8;
     /// Whoever sent a packet that is forwarded is told that it is not let out.
     pub const REJECT_FORWARDED: u32 = 1 << 9;
+    /// Some rule names a domain.
+    pub const NAMES: u32 = 1 << 10;
 }
 
 impl Settings {

@@ -2,6 +2,7 @@
 
 use crate::{
     address::Address, decide::Match, flow::SocketFlow, learned::bpf_spin_lock, packet::Packet,
+    repeat::Repeat,
 };
 
 /// What a socket asked for.
@@ -75,6 +76,16 @@ impl SocketPass {
     }
 }
 
+/// Since when a socket's namespace is known.
+pub mod noted {
+    /// It is not: the socket is older than the hooks, and has made no call since.
+    pub const NEVER: u32 = 0;
+    /// Since a call of a socket that is older than the hooks.
+    pub const LATER: u32 = 1;
+    /// Since the socket was made.
+    pub const AT_BIRTH: u32 = 2;
+}
+
 /// A note with its lock, and flows; socket storage, inherited by accepted sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
@@ -87,13 +98,26 @@ pub struct SocketEntry {
     pub pass: SocketPass,
     /// Held while a destination is noted.
     pub lock: bpf_spin_lock,
-    /// 1 where the note tells the namespace: a hook has seen the socket made or used.
-    pub is_noted: u32,
+    /// Whether the note tells the namespace: one of [`noted`].
+    pub noted: u32,
     /// 1 for a TCP socket that listens and was asked for a connection, and for those that it
     /// accepts; 0 once it connects to somewhere itself.
     pub is_inbound: u32,
-    /// Zero.
-    pub padding: u32,
+    /// 1 once it has asked a trusted resolver: what it receives may be an answer.
+    pub is_asking: u32,
+    /// What passes again.
+    pub repeat: Repeat,
+}
+
+impl SocketEntry {
+    /// Whether a call that names this destination says nothing new. What it depends on is written
+    /// once, before what says so.
+    #[inline(always)]
+    pub fn is_told_already(&self, destination: Address, port_be: [u8; 2]) -> bool {
+        let note = &self.note;
+        let is_same = note.destination == destination && note.port_be == port_be;
+        self.noted != noted::NEVER && note.is_set == 1 && (note.is_several == 1 || is_same)
+    }
 }
 
 impl SocketNote {
@@ -116,4 +140,4 @@ impl SocketNote {
 }
 
 const _: () = assert!(size_of::<SocketPass>() == 32);
-const _: () = assert!(size_of::<SocketEntry>() == 128);
+const _: () = assert!(size_of::<SocketEntry>() == 248);

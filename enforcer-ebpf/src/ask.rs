@@ -87,6 +87,7 @@ fn note_messages(ctx: &SkBuffContext, seen: &Seen) {
     // The places exist from the first packet on: the answer to a SYN is to be seen. A socket whose
     // memory is used up learns nothing.
     let Some(pending) = socket.stored_or_zero(&PENDING) else { return };
+    socket.set_asking();
     let Some(zero) = Zero::find() else { return };
     let header = seen.packet.transport & 0x1ff;
     let mut stream = None;

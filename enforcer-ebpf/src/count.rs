@@ -3,7 +3,7 @@
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use enforcer_common::{
     counter::{DROP_ENTRIES, Hits, IMPLICIT_ENTRIES, RULE_ENTRIES, TOTAL_ENTRIES, total_entry},
-    decide::Decision,
+    decide::{Decision, Match},
     verdict::Verdict,
 };
 
@@ -36,6 +36,27 @@ pub(crate) fn decision(decision: &Decision, is_v6: bool, amount: &Amount) {
         add(DROPS.get_ptr_mut(u32::from(decision.reason.number())), amount);
     }
     add(TOTALS.get_ptr_mut(total_entry(decision.verdict, is_v6)), amount);
+}
+
+/// Counts packets that passed as the one before; when, whoever judges them next says.
+#[inline(always)]
+pub(crate) fn repeated(by: u32, is_v6: bool, packets: u64, bytes: u64) {
+    let by = Match::from_bits(by);
+    let hits = match by.slot() {
+        Some(slot) => RULE_HITS.get_ptr_mut(u32::from(slot)),
+        None => by.implicit_number().and_then(|it| IMPLICIT_HITS.get_ptr_mut(u32::from(it))),
+    };
+    add_repeated(hits, packets, bytes);
+    add_repeated(TOTALS.get_ptr_mut(total_entry(Verdict::Allow, is_v6)), packets, bytes);
+}
+
+#[inline(always)]
+fn add_repeated(hits: Option<*mut Hits>, packets: u64, bytes: u64) {
+    let Some(hits) = hits else { return };
+    // SAFETY: as in `add`.
+    let hits = unsafe { &mut *hits };
+    hits.packets += packets;
+    hits.bytes += bytes;
 }
 
 #[inline(always)]

@@ -33,6 +33,14 @@ static PEERS: LruHashMap<PeerKey, PeerEntry, 65_536> = LruHashMap::new();
 #[btf_map]
 static SLOT_SINCE: Array<u64, { MAX_RULES as usize }> = Array::new();
 
+/// What is known of the flow of a packet that leaves.
+pub(crate) mod way {
+    /// It goes back to whoever opened the flow.
+    pub(crate) const REPLY: u32 = 1;
+    /// This side has opened it, and that is written down.
+    pub(crate) const OWN: u32 = 2;
+}
+
 /// What arrives: marks the listener that is asked for a connection, and writes down who sends
 /// datagrams to a socket that has not asked for them.
 #[inline(never)]
@@ -87,39 +95,54 @@ fn key(socket: Socket, namespace: u64, address: Address, port_be: [u8; 2]) -> Pe
 /// Begins a flow of datagrams, or lets it go on; who began it stays.
 #[inline(always)]
 fn note_peer(key: &PeerKey, opened: u32, now_ns: u64) {
-    let expires_ns = now_ns + PEER_NS;
     // SAFETY: a value of the map; a word of it may be written by several processors at once, each
     // with the time of now.
     if let Some(entry) = PEERS.get_ptr_mut(key).and_then(|entry| unsafe { entry.as_mut() })
         && entry.is_live(now_ns)
     {
-        if entry.expires_ns + PEER_REFRESH_NS < expires_ns {
-            entry.expires_ns = expires_ns;
-        }
+        prolong(entry, now_ns);
         return;
     }
+    let expires_ns = now_ns + PEER_NS;
     // A failed insert is an allocation failure: the reply is judged by the policy.
     let _: Result<(), i32> = PEERS.insert(key, PeerEntry { expires_ns, opened, padding: 0 }, 0);
 }
 
-/// Who began a flow of datagrams; 0: there is none.
+/// What is known of a flow of datagrams, one of [`way`]; 0: nothing. One of this side goes on.
 ///
 /// What has come to a socket that is older than the hooks is written down without its namespace,
 /// which its first call tells.
 #[inline(always)]
-fn who_opened(key: &PeerKey, now_ns: u64) -> u32 {
-    match opened_here(key, now_ns) {
-        0 if key.namespace != 0 => opened_here(&PeerKey { namespace: 0, ..*key }, now_ns),
-        opened => opened,
+fn way_of(socket: Socket, key: &PeerKey, now_ns: u64) -> u32 {
+    match way_here(key, now_ns) {
+        0 if key.namespace != 0 && !socket.is_noted_at_birth() => {
+            way_here(&PeerKey { namespace: 0, ..*key }, now_ns)
+        }
+        way => way,
     }
 }
 
 #[inline(always)]
-fn opened_here(key: &PeerKey, now_ns: u64) -> u32 {
-    // SAFETY: the entry is read before this program writes the map.
-    match unsafe { PEERS.get(key) } {
-        Some(entry) if entry.is_live(now_ns) => entry.opened,
-        _ => 0,
+fn way_here(key: &PeerKey, now_ns: u64) -> u32 {
+    let Some(entry) = PEERS.get_ptr_mut(key) else { return 0 };
+    // SAFETY: a value of the map; a word of it may be written by several processors at once, each
+    // with the time of now.
+    let Some(entry) = (unsafe { entry.as_mut() }) else { return 0 };
+    if !entry.is_live(now_ns) {
+        return 0;
+    }
+    if entry.opened == opened::INBOUND {
+        return way::REPLY;
+    }
+    prolong(entry, now_ns);
+    way::OWN
+}
+
+#[inline(always)]
+fn prolong(entry: &mut PeerEntry, now_ns: u64) {
+    let expires_ns = now_ns + PEER_NS;
+    if entry.expires_ns + PEER_REFRESH_NS < expires_ns {
+        entry.expires_ns = expires_ns;
     }
 }
 
@@ -133,7 +156,7 @@ pub(crate) fn is_answer(
     port_be: [u8; 2],
     now_ns: u64,
 ) -> bool {
-    who_opened(&key(socket, cookie, destination, port_be), now_ns) == opened::INBOUND
+    way_of(socket, &key(socket, cookie, destination, port_be), now_ns) == way::REPLY
 }
 
 /// Finds out whether a packet is a reply, and which rule has admitted its flow.
@@ -158,17 +181,19 @@ pub(crate) fn has_flows(socket: Socket) -> bool {
 #[inline(always)]
 pub(crate) fn find_of(socket: Socket, seen: &mut Seen) {
     let nothing = nothing(seen.now_ns);
-    let mut is_reply = false;
+    let mut is_reply = 0;
     let mut by = 0;
     if socket.is_stream() && seen.packet.protocol == protocol::TCP {
-        is_reply = socket.is_inbound();
+        is_reply = u32::from(socket.is_inbound());
         by = rule_of(socket, &seen.packet);
     } else if socket.is_datagram() && seen.packet.protocol == protocol::UDP {
         let Packet { destination, destination_port, .. } = seen.packet;
-        is_reply = key_of(socket, destination, destination_port)
-            .is_some_and(|key| who_opened(&key, seen.now_ns) == opened::INBOUND);
+        is_reply = match key_of(socket, destination, destination_port) {
+            Some(key) => way_of(socket, &key, seen.now_ns),
+            None => way::OWN,
+        };
     }
-    seen.is_reply = u32::from(is_reply) ^ nothing;
+    seen.is_reply = is_reply ^ nothing;
     seen.flow_by = by ^ nothing;
 }
 
@@ -197,7 +222,7 @@ pub(crate) fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen
     let Seen { packet, decision, now_ns, .. } = seen;
     let Some(socket) = Socket::of_packet(ctx) else { return };
     socket.set_pass(packet, decision.by, settings.generation);
-    if seen.is_reply == 1 && !has_flows(socket) {
+    if seen.is_reply == way::REPLY && !has_flows(socket) {
         wire::keep(packet, *now_ns);
         return;
     }

@@ -35,9 +35,7 @@ impl<'a> Buffer<'a> {
     /// Whether it leaves or has come by the loopback device.
     #[inline(always)]
     pub(crate) fn is_loopback(self) -> bool {
-        // SAFETY: the kernel hands the program a valid context, and `ifindex` is readable in it.
-        let ifindex = unsafe { (*self.ctx.skb.skb).ifindex };
-        ifindex == LOOPBACK_IFINDEX
+        is_loopback(self.ctx)
     }
 
     /// Packets on the wire.
@@ -45,6 +43,19 @@ impl<'a> Buffer<'a> {
     pub(crate) fn packets(self) -> u64 {
         packets(self.ctx)
     }
+}
+
+/// The device that a packet leaves or has come by.
+#[inline(always)]
+pub(crate) fn ifindex(ctx: &SkBuffContext) -> u32 {
+    // SAFETY: the kernel hands the program a valid context, and `ifindex` is readable in it.
+    unsafe { (*ctx.skb.skb).ifindex }
+}
+
+/// Whether that is the loopback device.
+#[inline(always)]
+pub(crate) fn is_loopback(ctx: &SkBuffContext) -> bool {
+    ifindex(ctx) == LOOPBACK_IFINDEX
 }
 
 /// Packets on the wire: a GSO packet is cut into segments below every hook.

@@ -13,6 +13,8 @@ use enforcer_common::{
     verdict::Reason,
 };
 
+use crate::packet::nothing;
+
 /// The packet, whose sender is part of it, and what is decided.
 pub(crate) struct Seen {
     pub(crate) packet: Packet,
@@ -23,7 +25,7 @@ pub(crate) struct Seen {
     pub(crate) resolver: u32,
     /// 1 where it leaves by the loopback device.
     pub(crate) is_loopback: u32,
-    /// 1 where it goes back to whoever opened the flow.
+    /// What is known of its flow of packets: one of [`crate::flow::way`].
     pub(crate) is_reply: u32,
     /// The slot, plus one, that has admitted its flow; 0: none.
     pub(crate) flow_by: u32,
@@ -35,34 +37,36 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// A packet of which nothing is known yet.
+    /// A packet of which nothing is known yet. Of plain zeros the compiler would make a call that
+    /// writes byte by byte.
     #[inline(always)]
     pub(crate) const fn new(now_ns: u64) -> Self {
-        let nowhere = Address::from_words([0; 4]);
+        let nothing = nothing(now_ns);
+        let nowhere = Address::from_words([nothing; 4]);
         let packet = Packet {
             source: nowhere,
             destination: nowhere,
-            id: 0,
-            length: 0,
-            transport: 0,
-            source_port: 0,
-            destination_port: 0,
-            protocol: 0,
-            hop_limit: 0,
-            is_v6: false,
+            id: nothing,
+            length: nothing,
+            transport: nothing,
+            source_port: nothing as u16,
+            destination_port: nothing as u16,
+            protocol: nothing as u8,
+            hop_limit: nothing as u8,
+            is_v6: nothing != 0,
             piece: Piece::WHOLE,
         };
         let decision = Decision::drop(Reason::NotReady);
         Self {
             packet,
             now_ns,
-            namespace: 0,
-            resolver: 0,
-            is_loopback: 0,
-            is_reply: 0,
-            flow_by: 0,
-            is_anyones: 0,
-            is_counted: 0,
+            namespace: nothing as u64,
+            resolver: nothing,
+            is_loopback: nothing,
+            is_reply: nothing,
+            flow_by: nothing,
+            is_anyones: nothing,
+            is_counted: nothing,
             decision,
         }
     }

@@ -17,9 +17,10 @@ use enforcer_common::{
     connect::RefusedSocket,
     decide::Match,
     flow::SocketFlow,
-    learned, measure,
+    measure,
     packet::{Packet, protocol},
-    socket::{SocketEntry, SocketNote, SocketPass},
+    repeat::{Plain, Repeat},
+    socket::{SocketEntry, SocketNote, SocketPass, noted},
 };
 
 use crate::{flow, inherited::InheritedStorage, measure::is_in_force};
@@ -83,7 +84,7 @@ impl Socket {
     /// Its value in a map of socket storage; `None` where it has none.
     #[inline(always)]
     pub(crate) fn stored<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
-        self.storage(core::ptr::from_ref(map).cast_mut().cast(), core::ptr::null_mut(), 0)
+        self.storage(core::ptr::from_ref(map).cast_mut().cast(), 0)
     }
 
     /// As [`Self::stored`], made of zeros where there is none; `None` where the socket's memory
@@ -91,13 +92,14 @@ impl Socket {
     #[inline(always)]
     pub(crate) fn stored_or_zero<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
         let map = core::ptr::from_ref(map).cast_mut();
-        self.storage(map.cast(), core::ptr::null_mut(), CREATE)
+        self.storage(map.cast(), CREATE)
     }
 
     #[inline(always)]
-    fn storage<'a, T>(self, map: *mut c_void, initial: *mut T, flags: u64) -> Option<&'a mut T> {
-        // SAFETY: a full socket, a map of socket storage, and an initial value of its type or none.
-        let value = unsafe { bpf_sk_storage_get(map, self.0.cast(), initial.cast(), flags) };
+    fn storage<'a, T>(self, map: *mut c_void, flags: u64) -> Option<&'a mut T> {
+        let initial = core::ptr::null_mut();
+        // SAFETY: a full socket, and a map of socket storage.
+        let value = unsafe { bpf_sk_storage_get(map, self.0.cast(), initial, flags) };
         // SAFETY: null, or a value of the map's type that lives as long as the socket. Calls of
         // several threads may write it at once: each field is a plain word, and whoever reads
         // bears with a mixture.
@@ -106,8 +108,72 @@ impl Socket {
 
     /// What was written down about it.
     #[inline(always)]
-    fn entry<'a>(self) -> Option<&'a mut SocketEntry> {
-        self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), 0)
+    pub(crate) fn entry<'a>(self) -> Option<&'a mut SocketEntry> {
+        self.storage(SOCKETS.as_ptr(), 0)
+    }
+
+    /// As [`Self::entry`], made of zeros where there is none; `None` where the socket's memory is
+    /// used up.
+    #[inline(always)]
+    pub(crate) fn entry_or_zero<'a>(self) -> Option<&'a mut SocketEntry> {
+        self.storage(SOCKETS.as_ptr(), CREATE)
+    }
+
+    /// What was written down about the socket of a packet, whose own descriptor it is: that of a
+    /// connection that is being made has nothing.
+    #[inline(always)]
+    pub(crate) fn entry_of_packet<'a>(ctx: &SkBuffContext) -> Option<&'a mut SocketEntry> {
+        // SAFETY: the kernel hands the program a valid context.
+        let socket = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
+        if socket.is_null() {
+            return None;
+        }
+        Self(socket).entry()
+    }
+
+    /// Remembers a packet that passes, in the socket's own entry.
+    #[inline(always)]
+    pub(crate) fn remember(
+        self,
+        entry: &mut SocketEntry,
+        plain: &Plain,
+        by: u32,
+        generation: u64,
+        ticks: u32,
+    ) {
+        let lock = &raw mut entry.lock;
+        // SAFETY: the lock of that value; the program holds no other.
+        unsafe { bpf_spin_lock(lock.cast()) };
+        entry.repeat.write(plain, by, generation, ticks);
+        // SAFETY: taken above.
+        unsafe { bpf_spin_unlock(lock.cast()) };
+    }
+
+    /// Remembers by which uplink it leaves.
+    #[inline(always)]
+    pub(crate) fn remember_uplink(self, entry: &mut SocketEntry, ifindex: u32, base: u32) {
+        let lock = &raw mut entry.lock;
+        // SAFETY: the lock of that value; the program holds no other.
+        unsafe { bpf_spin_lock(lock.cast()) };
+        entry.repeat.leave(Repeat::uplink(ifindex, base));
+        // SAFETY: taken above.
+        unsafe { bpf_spin_unlock(lock.cast()) };
+    }
+
+    /// Whether what a packet has come to waits for connections.
+    #[inline(always)]
+    pub(crate) fn is_listener_of(ctx: &SkBuffContext) -> bool {
+        // SAFETY: the kernel hands the program a valid context.
+        let socket = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
+        !socket.is_null() && Self(socket).is_listening()
+    }
+
+    /// Notes that it asks a trusted resolver.
+    #[inline(always)]
+    pub(crate) fn set_asking(self) {
+        if let Some(entry) = self.entry_or_zero() {
+            entry.is_asking = 1;
+        }
     }
 
     /// What was written down about it; `None` for a socket that is older than the hooks.
@@ -115,8 +181,8 @@ impl Socket {
     /// A copy, since the compiler looks into a reference before it asks whether there is one.
     #[inline(always)]
     pub(crate) fn note(self) -> Option<SocketNote> {
-        let (note, is_noted) = self.entry().map(|entry| (entry.note, entry.is_noted))?;
-        if is_noted == 1 { Some(note) } else { None }
+        let (note, noted) = self.entry().map(|entry| (entry.note, entry.noted))?;
+        if noted == noted::NEVER { None } else { Some(note) }
     }
 
     /// What has admitted its connection.
@@ -129,9 +195,7 @@ impl Socket {
     #[inline(always)]
     pub(crate) fn set_flow(self, flow: &SocketFlow) {
         // A socket whose memory is used up goes without.
-        let entry: Option<&mut SocketEntry> =
-            self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), CREATE);
-        if let Some(entry) = entry {
+        if let Some(entry) = self.entry_or_zero() {
             entry.flow = *flow;
         }
     }
@@ -146,10 +210,8 @@ impl Socket {
     /// Writes down what the socket hook lets pass.
     #[inline(always)]
     pub(crate) fn set_pass(self, packet: &Packet, by: Match, generation: u64) {
-        let entry: Option<&mut SocketEntry> =
-            self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), CREATE);
         // A socket whose memory is used up is judged again at the uplink.
-        if let Some(entry) = entry
+        if let Some(entry) = self.entry_or_zero()
             && (!entry.pass.covers(packet, generation) || entry.pass.by != by.bits())
         {
             entry.pass = SocketPass::of(packet, by, generation);
@@ -159,16 +221,20 @@ impl Socket {
     /// Whether a hook has seen it made or used; else it is older than the hooks, or the kernel's own.
     #[inline(always)]
     pub(crate) fn is_known(self) -> bool {
-        self.entry().is_some_and(|entry| entry.is_noted == 1)
+        self.entry().is_some_and(|entry| entry.noted != noted::NEVER)
+    }
+
+    /// Whether a hook has seen it made.
+    #[inline(always)]
+    pub(crate) fn is_noted_at_birth(self) -> bool {
+        self.entry().is_some_and(|entry| entry.noted == noted::AT_BIRTH)
     }
 
     /// Marks a listener: whoever it accepts has opened the connection.
     #[inline(always)]
     pub(crate) fn mark_inbound(self) {
-        let entry: Option<&mut SocketEntry> =
-            self.storage(SOCKETS.as_ptr(), core::ptr::null_mut(), CREATE);
         // Without memory for it the connection is judged by the policy.
-        if let Some(entry) = entry {
+        if let Some(entry) = self.entry_or_zero() {
             entry.is_inbound = 1;
         }
     }
@@ -333,36 +399,47 @@ impl Socket {
 pub(crate) fn note_created(ctx: &SockContext) {
     // SAFETY: the kernel hands the program a valid context.
     let cookie = unsafe { bpf_get_netns_cookie(ctx.sock.cast()) };
-    let mut entry = empty(cookie);
     // A socket without a note has no namespace: nothing is learned from its answers.
-    let _: Option<&mut SocketEntry> =
-        Socket(ctx.sock).storage(SOCKETS.as_ptr(), &raw mut entry, CREATE);
+    let Some(entry) = Socket(ctx.sock).entry_or_zero() else { return };
+    (entry.note.namespace, entry.note.cookie) = (namespace_of(cookie), cookie);
+    entry.noted = noted::AT_BIRTH;
 }
 
 /// Notes what a socket asks for, and tells its namespace.
 #[inline(always)]
 pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [u8; 2]) -> u64 {
-    // SAFETY: the kernel hands the program a valid context.
-    let cookie = unsafe { bpf_get_netns_cookie(ctx.sock_addr.cast()) };
-    let mut entry = empty(cookie);
-    let namespace = entry.note.namespace;
     // SAFETY: the kernel hands the program a valid context, whose socket is a full one.
     let socket = Socket(unsafe { (*ctx.sock_addr).__bindgen_anon_1.sk });
+    let stored = socket.entry_or_zero();
+    let is_stream = socket.is_stream();
+    if let Some(stored) = &stored
+        && !is_stream
+        && stored.is_told_already(destination, port_be)
+        && is_in_force(measure::ONLY_DESTINATION)
+    {
+        return stored.note.namespace;
+    }
+    // SAFETY: the kernel hands the program a valid context.
+    let cookie = unsafe { bpf_get_netns_cookie(ctx.sock_addr.cast()) };
+    let namespace = namespace_of(cookie);
     // SAFETY: the helper takes nothing.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     let is_answer =
         socket.is_datagram() && flow::is_answer(socket, cookie, destination, port_be, now_ns);
-    let stored = socket.storage(SOCKETS.as_ptr(), &raw mut entry, CREATE);
     let Some(stored) = stored else { return namespace };
     let lock = &raw mut stored.lock;
     // SAFETY: the lock of that value; the program holds no other.
     unsafe { bpf_spin_lock(lock.cast()) };
     stored.is_inbound = 0;
     stored.flow.by = 0;
+    if is_stream {
+        // What it is about to send is judged as of another connection.
+        stored.repeat.forget();
+    }
     let note = &mut stored.note;
-    if stored.is_noted == 0 {
+    if stored.noted == noted::NEVER {
         (note.namespace, note.cookie) = (namespace, cookie);
-        stored.is_noted = 1;
+        stored.noted = noted::LATER;
     }
     if is_answer {
         // Nothing that the socket asks for of its own, and yet it has sent it.
@@ -379,30 +456,10 @@ pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [
     namespace
 }
 
+/// What a cookie is noted as: 0 for the initial namespace.
 #[inline(always)]
-fn empty(cookie: u64) -> SocketEntry {
+fn namespace_of(cookie: u64) -> u64 {
     // SAFETY: without a context the helper tells the cookie of the initial namespace.
     let initial = unsafe { bpf_get_netns_cookie(core::ptr::null_mut()) };
-    let note = SocketNote {
-        namespace: if cookie == initial { 0 } else { cookie },
-        cookie,
-        destination: Address::from_words([0; 4]),
-        port_be: [0; 2],
-        padding: [0; 6],
-        is_set: 0,
-        is_several: 0,
-    };
-    let nowhere = Address::from_words([0; 4]);
-    let flow =
-        SocketFlow { generation: 0, destination: nowhere, port_be: [0; 2], padding: [0; 2], by: 0 };
-    let pass = SocketPass {
-        generation: 0,
-        destination: nowhere,
-        port_be: [0; 2],
-        protocol: 0,
-        padding: 0,
-        by: 0,
-    };
-    let lock = learned::bpf_spin_lock::default();
-    SocketEntry { note, flow, pass, lock, is_noted: 1, is_inbound: 0, padding: 0 }
+    if cookie == initial { 0 } else { cookie }
 }

@@ -1,5 +1,7 @@
 //! The maps behind `decide`.
 
+use core::{cell::Cell, hint::black_box};
+
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     btf_maps::{Array, HashMap, LpmTrie, LruHashMap, lpm_trie::Key},
@@ -13,16 +15,17 @@ use enforcer_common::{
         PORT_PLANES, PORTS,
     },
     address::Address,
-    decide::Tables,
+    decide::{Decision, Tables},
     fragment::{FragmentEntry, FragmentKey},
     learned::{AddressEntry, AddressKey},
     packet::{Packet, protocol},
     rule_mask::RuleMask,
     settings::{ResolverEntry, ResolverKey, Settings, flag},
     socket::SocketNote,
+    verdict::{Reason, Verdict},
 };
 
-use crate::{learned, packet::nothing, seen::Seen, socket::Socket};
+use crate::{flow::way, learned, packet::nothing, seen::Seen, socket::Socket};
 
 const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 const ADDRESS_BITS: u32 = 128;
@@ -65,6 +68,16 @@ static DOCUMENT: Array<[u8; DOCUMENT_PAGE_BYTES], DOCUMENT_PAGES> = Array::new()
 #[btf_map]
 static HEARTBEAT: Array<u64, 1> = Array::new();
 
+/// What a decision comes to.
+pub(crate) mod outcome {
+    /// It does not pass.
+    pub(crate) const DENIED: u32 = 0;
+    /// It passes.
+    pub(crate) const ALLOWED: u32 = 1;
+    /// It passes by a rule, and its destination is an address of a name.
+    pub(crate) const IN_USE: u32 = 2;
+}
+
 /// The maps as one packet or call sees them: its sender is part of it.
 pub(crate) struct Maps<'a> {
     skb: Option<&'a SkBuffContext>,
@@ -77,6 +90,8 @@ pub(crate) struct Maps<'a> {
     flow_by: u32,
     is_anyones: u32,
     nothing: u32,
+    /// 1 once an address of a name was found.
+    has_learned: Cell<u32>,
 }
 
 impl<'a> Maps<'a> {
@@ -93,6 +108,7 @@ impl<'a> Maps<'a> {
             flow_by: seen.flow_by,
             is_anyones: seen.is_anyones,
             nothing: nothing(seen.now_ns),
+            has_learned: Cell::new(nothing(seen.now_ns)),
         }
     }
 
@@ -109,6 +125,19 @@ impl<'a> Maps<'a> {
             flow_by: 0,
             is_anyones: 0,
             nothing,
+            has_learned: Cell::new(nothing),
+        }
+    }
+
+    /// What a decision comes to: one of [`outcome`].
+    #[inline(always)]
+    pub(crate) fn outcome(&self, decision: &Decision) -> u32 {
+        if decision.verdict == Verdict::Deny {
+            outcome::DENIED
+        } else if decision.reason == Reason::Rule && self.has_learned.get() != 0 {
+            outcome::IN_USE
+        } else {
+            outcome::ALLOWED
         }
     }
 
@@ -204,6 +233,13 @@ fn is_below(socket: Socket, cgroup: u64) -> bool {
     false
 }
 
+/// The generation in force; `None` before the first.
+#[inline(always)]
+pub(crate) fn generation() -> Option<u64> {
+    let generation = *GENERATION.get(0)?;
+    if generation == 0 { None } else { Some(generation) }
+}
+
 /// Two entries, selected by the low bit: a reload never writes the one in use.
 #[inline(always)]
 pub(crate) fn settings_in_force<'a>() -> Option<&'a Settings> {
@@ -215,7 +251,7 @@ pub(crate) fn settings_in_force<'a>() -> Option<&'a Settings> {
 /// Maps that no program looks into would not be loaded; the folder of pins needs them.
 #[inline(always)]
 fn keep_for_readers() {
-    core::hint::black_box((&raw const DOCUMENT, &raw const HEARTBEAT));
+    black_box((&raw const DOCUMENT, &raw const HEARTBEAT));
 }
 
 impl Tables for Maps<'_> {
@@ -231,6 +267,12 @@ impl Tables for Maps<'_> {
             0 => None,
             _ => learned::entry(&self.key_here(*address)),
         };
+        // One after the other: of both at once the compiler makes one number of two pointers.
+        for entry in [everywhere, here] {
+            if entry.is_some() {
+                self.has_learned.set(black_box(1));
+            }
+        }
         [everywhere, here]
     }
 
@@ -303,7 +345,7 @@ impl Tables for Maps<'_> {
 
     #[inline(always)]
     fn is_reply(&self) -> bool {
-        self.is_reply == 1
+        self.is_reply == way::REPLY
     }
 
     #[inline(always)]

@@ -15,7 +15,11 @@ use enforcer_common::{
     verdict::Reason,
 };
 
-use crate::{flow::has_kept_its_rule, packet::nothing, seen::Seen};
+use crate::{
+    flow::{has_kept_its_rule, way},
+    packet::nothing,
+    seen::Seen,
+};
 
 /// Who began which flow, and what admitted it.
 #[btf_map]
@@ -152,8 +156,7 @@ fn quoted(
         peer: source,
         own_port_be: [0; 2],
         peer_port_be: [0; 2],
-        protocol,
-        padding: [0; 3],
+        protocol: u32::from(protocol),
     };
     match protocol {
         protocol::TCP | protocol::UDP | protocol::SCTP => {
@@ -180,8 +183,7 @@ pub(crate) fn note_passing(settings: &Settings, seen: &Seen, has_socket: bool) {
     }
     let key = FlowKey::of_leaving(packet);
     let by = slot_of(decision);
-    let is_known = seen.is_reply == 1 || by != 0 && seen.flow_by == by;
-    if refresh(&key, *now_ns, is_known || by == 0) {
+    if refresh(&key, *now_ns, if seen.is_reply == way::REPLY { 0 } else { by }) {
         return;
     }
     // Of a connection only the rule is of use, since who begins it is seen by its SYN.
@@ -202,7 +204,7 @@ pub(crate) fn note_passing(settings: &Settings, seen: &Seen, has_socket: bool) {
 /// Lets the flow of a packet that leaves go on.
 #[inline(always)]
 pub(crate) fn keep(packet: &Packet, now_ns: u64) {
-    let _: bool = refresh(&FlowKey::of_leaving(packet), now_ns, true);
+    let _: bool = refresh(&FlowKey::of_leaving(packet), now_ns, 0);
 }
 
 /// The slot, plus one, of the rule that lets a packet pass; 0: it is none.
@@ -214,18 +216,24 @@ fn slot_of(decision: &Decision) -> u32 {
     }
 }
 
-/// Lets a live flow go on; `false` where there is none, or where what is known of it has to be
-/// written anew.
+/// Lets a live flow go on; `false` where there is none, or where this side has opened it and it has
+/// to be written anew that a rule admits it: `by` is its slot, plus one; 0: it need not be known.
 #[inline(always)]
-fn refresh(key: &FlowKey, now_ns: u64, is_known: bool) -> bool {
+fn refresh(key: &FlowKey, now_ns: u64, by: u32) -> bool {
     let Some(entry) = FLOWS.get_ptr_mut(key) else { return false };
     // SAFETY: a value of the map; a word of it may be written by several processors at once, each
     // with the time of now.
     let Some(entry) = (unsafe { entry.as_mut() }) else { return false };
-    if !entry.is_live(now_ns) || !is_known && entry.opened == opened::OUTBOUND {
+    if !entry.is_live(now_ns) {
         return false;
     }
-    let expires_ns = now_ns + lifetime_ns(key.protocol);
+    if entry.opened == opened::OUTBOUND
+        && by != 0
+        && (entry.by != by || !has_kept_its_rule(by - 1, entry.generation))
+    {
+        return false;
+    }
+    let expires_ns = now_ns + lifetime_ns(key.protocol as u8);
     if entry.expires_ns + PEER_REFRESH_NS < expires_ns {
         entry.expires_ns = expires_ns;
     }
@@ -254,7 +262,7 @@ pub(crate) fn note_arrived(ctx: &SkBuffContext, base: u32, packet: &Packet, now_
     } else if packet.protocol == protocol::IGMP {
         return;
     }
-    if refresh(&key, now_ns, true) || !is_opening {
+    if refresh(&key, now_ns, 0) || !is_opening {
         return;
     }
     let entry = FlowEntry {

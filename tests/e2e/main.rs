@@ -49,6 +49,8 @@ mod race;
 #[cfg(test)]
 mod reloads;
 #[cfg(test)]
+mod repeat;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod resolvers;

@@ -6,7 +6,7 @@ use enforcer_common::{
     fragment::{FragmentEntry, LIFETIME_NS},
     learned::AddressKey,
     measure,
-    packet::{Bytes as _, Packet, Piece, ethertype, protocol},
+    packet::{Bytes as _, Piece, ethertype, protocol},
     settings::{Settings, flag},
     verdict::{Reason, Verdict},
 };
@@ -17,15 +17,19 @@ use crate::{
     evidence, flow, learned,
     measure::is_in_force,
     packet::{Buffer, packets},
+    plain, repeat,
     seen::Seen,
     socket::Socket,
-    tables::{self, Maps, settings_in_force},
+    tables::{self, Maps, outcome, settings_in_force},
     verdict,
 };
 
 /// Judges a packet.
 #[inline(always)]
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
+    if repeat::passes(ctx) {
+        return verdict::cgroup_skb(Verdict::Allow);
+    }
     // SAFETY: the helper takes nothing.
     let mut seen = Seen::new(unsafe { bpf_ktime_get_boot_ns() });
     // Read once: a reload between two steps must not make one verdict of two policies.
@@ -33,19 +37,24 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
         count_decision(ctx, &seen);
         return verdict::cgroup_skb(Verdict::Deny);
     };
-    let is_allowed = parse(ctx, &mut seen) && identify(ctx, settings, &mut seen) && {
+    let mut decided = outcome::DENIED;
+    if parse(ctx, &mut seen) && identify(ctx, settings, &mut seen) {
         distrust_process(ctx, &mut seen);
         flow::find(ctx, &mut seen);
-        decide_on(ctx, settings, &mut seen)
-    };
+        decided = decide_on(ctx, settings, &mut seen);
+    }
+    let is_allowed = decided != outcome::DENIED;
     count_decision(ctx, &seen);
     if is_allowed {
-        note_allowed(ctx, settings, &seen);
+        note_allowed(ctx, settings, &seen, decided == outcome::IN_USE);
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
         if !settings.has(flag::AUDIT) {
             evidence::tell_refused(ctx, settings);
         }
+    }
+    if is_allowed {
+        repeat::note(ctx, settings, &seen);
     }
     let is_passing = is_allowed || settings.has(flag::AUDIT);
     if is_passing {
@@ -61,7 +70,7 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
 #[inline(never)]
 fn parse(ctx: &SkBuffContext, seen: &mut Seen) -> bool {
     let buffer = Buffer::new(ctx, seen.now_ns);
-    match Packet::parse(&buffer) {
+    match plain::parse(ctx, 0, buffer.nothing(), &buffer) {
         Ok(packet) => {
             seen.packet = packet;
             true
@@ -99,12 +108,12 @@ fn distrust_process(ctx: &SkBuffContext, seen: &mut Seen) {
     }
 }
 
-/// Decides; `true` where it passes.
+/// Decides; one of [`outcome`].
 #[inline(never)]
-fn decide_on(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool {
+fn decide_on(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> u32 {
     let maps = Maps::of_packet(ctx, settings, seen);
     seen.decision = decide(&maps, &seen.packet, seen.is_loopback == 1, seen.now_ns);
-    seen.decision.verdict == Verdict::Allow
+    maps.outcome(&seen.decision)
 }
 
 /// Counts what was decided.
@@ -119,12 +128,14 @@ fn count_decision(ctx: &SkBuffContext, seen: &Seen) {
 
 /// Writes down what later fragments and the expiry of an address need to know of it.
 #[inline(never)]
-fn note_allowed(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+fn note_allowed(ctx: &SkBuffContext, settings: &Settings, seen: &Seen, is_in_use: bool) {
     let seen = seen.as_it_is();
     if seen.packet.piece == Piece::FIRST {
         remember_first(settings, seen);
     }
-    note_use_of(ctx, seen);
+    if is_in_use {
+        note_use_of(ctx, seen);
+    }
 }
 
 /// Lets the later fragments of a datagram pass.
@@ -147,10 +158,7 @@ pub(super) fn note_use(ctx: &SkBuffContext, seen: &Seen) {
 
 #[inline(always)]
 fn note_use_of(ctx: &SkBuffContext, seen: &Seen) {
-    let Seen { packet, decision, namespace, now_ns, .. } = seen;
-    if decision.reason != Reason::Rule {
-        return;
-    }
+    let Seen { packet, namespace, now_ns, .. } = seen;
     let packets = packets(ctx);
     learned::note_use(&AddressKey::everywhere(packet.destination), packets, *now_ns);
     if *namespace != 0 {

@@ -22,6 +22,7 @@ use crate::{
     handover::{count, hand_over},
     measure::is_in_force,
     packet::Buffer,
+    repeat,
     scratch::{self, Arrival, Scratch},
     socket::Socket,
     tables,
@@ -32,9 +33,13 @@ const SYN_ACK: u8 = 0x12;
 
 #[inline(always)]
 pub(crate) fn learn(ctx: &SkBuffContext) -> Verdict {
+    // Nearly every packet ends here.
+    if repeat::arrives(ctx) {
+        return Verdict::Allow;
+    }
     flow::note_arrival(ctx);
     let Some(socket) = Socket::of_packet(ctx) else { return Verdict::Allow };
-    // Nearly every packet ends here: its socket has asked no resolver.
+    // Its socket has asked no resolver.
     let Some(pending) = socket.stored(&PENDING) else { return Verdict::Allow };
     let Some(scratch) = scratch::get() else { return Verdict::Allow };
     let Some(settings) = tables::settings_in_force() else { return Verdict::Allow };

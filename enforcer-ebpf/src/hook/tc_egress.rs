@@ -7,7 +7,7 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContext};
 use enforcer_common::{
     decide::{Decision, Match, decide},
-    packet::{Packet, Piece, UDP_HEADER_BYTES, ethertype, protocol},
+    packet::{Piece, UDP_HEADER_BYTES, ethertype, protocol},
     settings::{Settings, flag},
     verdict::{Implicit, Verdict},
 };
@@ -19,10 +19,10 @@ use crate::{
     frame::{Frame, Link, is_uplink},
     hook::egress::{note_use, remember_first},
     packet::{nothing, packets},
-    reject,
+    plain, reject, repeat,
     seen::Seen,
     socket::Socket,
-    tables::{self, Maps, settings_in_force},
+    tables::{self, Maps, outcome, settings_in_force},
     verdict, wire,
 };
 
@@ -36,6 +36,9 @@ const MAX_ARP_BYTES: u32 = 46;
 
 #[inline(always)]
 pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
+    if repeat::leaves(ctx) {
+        return verdict::classifier(Verdict::Allow);
+    }
     // SAFETY: the helper takes nothing.
     let mut seen = Seen::new(unsafe { bpf_ktime_get_boot_ns() });
     let mut link = Link::UNKNOWN;
@@ -46,20 +49,23 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     };
     let read = read(ctx, &mut link, &mut seen);
     let mut is_allowed = read == PASS;
+    let mut decided = outcome::DENIED;
     if read == JUDGE {
         if recognise(ctx, settings, &mut seen) {
             note_passing(ctx, settings, &seen);
+            repeat::note_uplink(ctx, link.base);
             return verdict::classifier(Verdict::Allow);
         }
         find(ctx, &link, &mut seen);
-        is_allowed = decide_on(ctx, settings, &mut seen);
+        decided = decide_on(ctx, settings, &mut seen);
+        is_allowed = decided != outcome::DENIED;
     }
     if !is_allowed || seen.is_counted == 0 {
         count_decision(ctx, &link, &seen);
     }
     let is_passing = is_allowed || settings.has(flag::AUDIT);
     if read == JUDGE {
-        if is_allowed {
+        if decided == outcome::IN_USE {
             note_use(ctx, &seen);
         }
         if is_passing {
@@ -92,7 +98,8 @@ fn read(ctx: &SkBuffContext, link: &mut Link, seen: &mut Seen) -> u32 {
         seen.decision = Decision::implicit(Implicit::LinkControl);
         return PASS;
     }
-    match Packet::parse(&Frame::new(ctx, found, seen.now_ns)) {
+    let frame = Frame::new(ctx, found, seen.now_ns);
+    match plain::parse(ctx, found.base, nothing(seen.now_ns), &frame) {
         Ok(packet) => {
             seen.packet = packet;
             JUDGE
@@ -143,12 +150,12 @@ fn find(ctx: &SkBuffContext, link: &Link, seen: &mut Seen) {
     }
 }
 
-/// Decides; `true` where it passes.
+/// Decides; one of [`outcome`].
 #[inline(never)]
-fn decide_on(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool {
+fn decide_on(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> u32 {
     let maps = Maps::of_packet(ctx, settings, seen);
     seen.decision = decide(&maps, &seen.packet, false, seen.now_ns);
-    seen.decision.verdict == Verdict::Allow
+    maps.outcome(&seen.decision)
 }
 
 /// Counts what was decided.

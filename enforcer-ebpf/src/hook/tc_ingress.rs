@@ -6,7 +6,7 @@ use enforcer_common::{
     dns::{Learning, MAX_MESSAGE, MAX_UNFRAGMENTED, asked::AskedKey},
     flow::FlowKey,
     measure,
-    packet::{Packet, Piece, UDP_HEADER_BYTES, ethertype, protocol},
+    packet::{Piece, UDP_HEADER_BYTES, ethertype, protocol},
     settings::Settings,
 };
 
@@ -15,6 +15,8 @@ use crate::{
     frame::{Frame, Link},
     handover::count,
     measure::is_in_force,
+    packet::nothing,
+    plain,
     scratch::{self, Arrival, Scratch},
     seen::Seen,
     tables, wire,
@@ -29,7 +31,9 @@ pub(crate) fn note(ctx: &SkBuffContext) {
     if !parse(ctx, &mut link, &mut seen) {
         return;
     }
-    note_flow(ctx, &link, &seen);
+    if !note_flow(ctx, &link, &seen) {
+        return;
+    }
     let Some(settings) = tables::settings_in_force() else { return };
     let Some(scratch) = scratch::get() else { return };
     if load(ctx, &link, &seen, settings, scratch) {
@@ -47,15 +51,19 @@ fn parse(ctx: &SkBuffContext, link: &mut Link, seen: &mut Seen) -> bool {
     {
         return false;
     }
-    let Ok(packet) = Packet::parse(&Frame::new(ctx, found, seen.now_ns)) else { return false };
+    let frame = Frame::new(ctx, found, seen.now_ns);
+    let parsed = plain::parse(ctx, found.base, nothing(seen.now_ns), &frame);
+    let Ok(packet) = parsed else { return false };
     seen.packet = packet;
     true
 }
 
+/// Writes the flow down, and says whether it may be an answer of a resolver.
 #[inline(never)]
-fn note_flow(ctx: &SkBuffContext, link: &Link, seen: &Seen) {
+fn note_flow(ctx: &SkBuffContext, link: &Link, seen: &Seen) -> bool {
     let seen = seen.as_it_is();
     wire::note_arrived(ctx, link.base, &seen.packet, seen.now_ns);
+    seen.packet.protocol == protocol::UDP && seen.packet.piece == Piece::WHOLE
 }
 
 /// Copies a message of a trusted resolver that somebody waits for who has no socket here, and says
@@ -70,9 +78,6 @@ fn load(
 ) -> bool {
     let seen = seen.as_it_is();
     let packet = &seen.packet;
-    if packet.protocol != protocol::UDP || packet.piece != Piece::WHOLE {
-        return false;
-    }
     let Some(resolver) = tables::resolver(settings, &packet.source, packet.source_port) else {
         return false;
     };

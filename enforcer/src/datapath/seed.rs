@@ -28,8 +28,7 @@ impl Datapath {
                 peer: peer.ip().into(),
                 own_port_be: own.port().to_be_bytes(),
                 peer_port_be: peer.port().to_be_bytes(),
-                protocol: protocol::TCP,
-                padding: [0; 3],
+                protocol: u32::from(protocol::TCP),
             };
             self.maps
                 .flows

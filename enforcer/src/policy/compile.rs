@@ -221,6 +221,7 @@ impl Tables {
     pub fn settings(&self, generation: u64) -> Settings {
         let flags = [
             (self.is_audit, flag::AUDIT),
+            (!self.names.is_empty(), flag::NAMES),
             (!self.prefixes.hosts.is_empty(), flag::HOSTS),
             (!self.prefixes.prefixes.is_empty(), flag::CIDRS),
             (!self.workloads.is_empty(), flag::WORKLOADS),

@@ -1,0 +1,131 @@
+//! What passes again: a packet of a flow that its socket has sent on just now.
+//!
+//! Most packets are like the one before. Where the socket says so, a packet passes after one look
+//! at its socket and none at the policy; what it is compared with is each field that a verdict
+//! depends on, the generation, and a time after which it is judged anew.
+
+use aya_ebpf::{helpers::generated::bpf_jiffies64, programs::SkBuffContext};
+use enforcer_common::{
+    learned::AddressKey,
+    packet::protocol,
+    repeat::{MARGIN_NS, Plain},
+    settings::Settings,
+    verdict::Reason,
+};
+
+use crate::{
+    count, flow, learned,
+    packet::{ifindex, packets},
+    plain,
+    seen::Seen,
+    socket::Socket,
+    tables,
+};
+
+/// Lets a packet pass as the last one of its socket, and counts it; `false` where it is to be
+/// judged.
+#[inline(always)]
+pub(crate) fn passes(ctx: &SkBuffContext) -> bool {
+    let Some(entry) = Socket::entry_of_packet(ctx) else { return false };
+    let Some(plain) = plain::read(ctx, 0) else { return false };
+    let Some(generation) = tables::generation() else { return false };
+    let Some(by) = entry.repeat.passes(&plain, false, generation, ticks()) else { return false };
+    let packets = packets(ctx);
+    entry.repeat.uncounted = entry.repeat.uncounted.wrapping_add(packets);
+    count::repeated(by, plain.is_v6(), packets, u64::from(ctx.len()));
+    true
+}
+
+/// Whether a frame is a packet that the socket hook has let pass and that has left by this uplink
+/// before. It has been counted.
+#[inline(always)]
+pub(crate) fn leaves(ctx: &SkBuffContext) -> bool {
+    let Some(entry) = Socket::entry_of_packet(ctx) else { return false };
+    if !entry.repeat.has_left() {
+        return false;
+    }
+    let Some(base) = entry.repeat.base(ifindex(ctx)) else { return false };
+    let Some(plain) = plain::read(ctx, base) else { return false };
+    let Some(generation) = tables::generation() else { return false };
+    entry.repeat.passes(&plain, false, generation, ticks()).is_some()
+}
+
+/// Whether what a socket receives is of no use to anybody here: it has asked no resolver, and
+/// neither asks a listener for a connection nor begins a flow of datagrams.
+#[inline(always)]
+pub(crate) fn arrives(ctx: &SkBuffContext) -> bool {
+    let Some(entry) = Socket::entry_of_packet(ctx) else { return false };
+    if entry.is_asking != 0 {
+        return false;
+    }
+    let Some(plain) = plain::read(ctx, 0) else { return false };
+    if plain.form & 0xff == u32::from(protocol::TCP) {
+        return !Socket::is_listener_of(ctx);
+    }
+    let Some(generation) = tables::generation() else { return false };
+    entry.repeat.passes(&plain, true, generation, ticks()).is_some()
+}
+
+/// Remembers what has passed for the second time in a row. Before [`flow::note_passing`], which
+/// makes it the first.
+#[inline(never)]
+pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+    let seen = seen.as_it_is();
+    let packet = &seen.packet;
+    // What is asked of a resolver is written down, question by question.
+    if seen.resolver != 0 {
+        return;
+    }
+    let Some(plain) = Plain::of(packet, seen.is_loopback == 1) else { return };
+    let Some(socket) = Socket::of_packet(ctx) else { return };
+    if !flow::has_flows(socket) || socket.is_listening() {
+        return;
+    }
+    let Some(entry) = socket.entry() else { return };
+    if !entry.pass.covers(packet, settings.generation) {
+        return;
+    }
+    let uncounted = entry.repeat.uncounted;
+    if uncounted != 0 {
+        entry.repeat.uncounted = 0;
+        learned::note_use(
+            &AddressKey::everywhere(entry.repeat.destination()),
+            uncounted,
+            seen.now_ns,
+        );
+    }
+    // A connection goes on after its name's address has expired; datagrams do not.
+    if seen.flow_by == 0 && seen.decision.reason == Reason::Rule && ends_soon(seen) {
+        return;
+    }
+    socket.remember(entry, &plain, seen.decision.by.bits(), settings.generation, ticks());
+}
+
+/// Whether an address of a name that lets a packet pass, or may, is about to expire.
+#[inline(always)]
+fn ends_soon(seen: &Seen) -> bool {
+    let soon = seen.now_ns + MARGIN_NS;
+    let destination = seen.packet.destination;
+    let everywhere = learned::entry(&AddressKey::everywhere(destination));
+    if everywhere.is_some_and(|entry| entry.expires_ns < soon) {
+        return true;
+    }
+    let here = AddressKey { namespace: seen.namespace, address: destination };
+    seen.namespace != 0 && learned::entry(&here).is_some_and(|entry| entry.expires_ns < soon)
+}
+
+/// Remembers by which uplink a packet leaves that the socket hook remembers.
+#[inline(never)]
+pub(crate) fn note_uplink(ctx: &SkBuffContext, base: u32) {
+    let Some(socket) = Socket::of_packet(ctx) else { return };
+    let Some(entry) = socket.entry() else { return };
+    socket.remember_uplink(entry, ifindex(ctx), base);
+}
+
+/// The kernel's clock: its low half is enough, since what is compared is at most 64 ticks old, or
+/// has been told so again for as many.
+#[inline(always)]
+fn ticks() -> u32 {
+    // SAFETY: the helper takes nothing.
+    unsafe { bpf_jiffies64() as u32 }
+}
