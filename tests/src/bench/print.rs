@@ -1,6 +1,6 @@
 //! Figures, for people.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
@@ -44,38 +44,57 @@ impl fmt::Display for Traffic {
         };
         let noise = self.noise.map_or_else(|| NO_FIGURE.to_owned(), shown);
         writeln!(f, "{family}, {shape}, {} addresses; noise {noise}", self.addresses)?;
-        let mut table = table(["", "COST", "ADDED", "x EMPTY"]);
+        let mut table = table(&["", "COST", "ADDED", "x EMPTY"]);
         for figures in &self.columns {
             table.add_row(row(figures));
         }
-        f.write_str(&trimmed(&table))
+        f.write_str(&trimmed(&table))?;
+        for figures in &self.columns {
+            if let Some(reason) = &figures.missing {
+                write!(f, "\nno figures of {}: {reason}", figures.contender)?;
+            }
+        }
+        Ok(())
     }
 }
 
 fn row(figures: &Figures) -> [String; 4] {
     let show = |it: Option<Quartiles>| it.map_or_else(|| NO_FIGURE.to_owned(), shown);
     let ratio = figures.ratio.map_or_else(|| NO_FIGURE.to_owned(), |it| format!("{it:.1}"));
-    let cost = match &figures.missing {
-        Some(reason) => format!("missing: {reason}"),
-        None => show(figures.cost),
-    };
-    [figures.contender.to_string(), cost, show(figures.added), ratio]
+    [figures.contender.to_string(), show(figures.cost), show(figures.added), ratio]
 }
 
+/// A line for each program and packet, a column for each number of rules.
 fn programs(paths: &[Path]) -> String {
-    let mut table = table(["PROGRAM", "PACKET", "COST", ""]);
-    for path in paths {
-        let cost = path.cost.map_or_else(|| NO_FIGURE.to_owned(), shown);
-        let missing = path.missing.clone().unwrap_or_default();
-        table.add_row([path.program.clone(), path.packet.clone(), cost, missing]);
+    let rules: BTreeSet<u32> = paths.iter().map(|it| it.rules).collect();
+    let columns =
+        rules.iter().map(|it| if *it == 1 { "1 RULE".into() } else { format!("{it} RULES") });
+    let header: Vec<String> = ["PROGRAM".into(), "PACKET".into()]
+        .into_iter()
+        .chain(columns)
+        .chain(["x EMPTY".into()])
+        .collect();
+    let mut table = table(&header);
+    let is_first = |it: &&Path| rules.first() == Some(&it.rules);
+    for first in paths.iter().filter(is_first) {
+        let mut row = vec![first.program.clone(), first.packet.clone()];
+        let all =
+            paths.iter().filter(|it| it.program == first.program && it.packet == first.packet);
+        row.extend(all.map(|it| it.cost.map_or_else(|| NO_FIGURE.to_owned(), shown)));
+        row.push(first.ratio.map_or_else(|| NO_FIGURE.to_owned(), |it| format!("{it:.1}")));
+        table.add_row(row);
     }
-    trimmed(&table)
+    let reasons = paths.iter().filter_map(|it| {
+        let reason = it.missing.as_ref()?;
+        Some(format!("\nno figure of {}, {}, rules: {}: {reason}", it.program, it.packet, it.rules))
+    });
+    trimmed(&table) + &reasons.collect::<String>()
 }
 
-fn table(header: [&str; 4]) -> Table {
+fn table<T: ToString>(header: &[T]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(header);
+    table.set_header(header.iter().map(ToString::to_string));
     for column in table.column_iter_mut() {
         column.set_cell_alignment(CellAlignment::Left);
     }

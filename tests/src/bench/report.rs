@@ -79,10 +79,14 @@ pub struct Path {
     pub program: String,
     /// What the packet is to it.
     pub packet: String,
+    /// Rules of the policy.
+    pub rules: u32,
     /// Why there is no figure, where there is none.
     pub missing: Option<String>,
     /// Nanoseconds a run.
     pub cost: Option<Quartiles>,
+    /// How many times what the empty program takes, by the medians.
+    pub ratio: Option<f64>,
 }
 
 /// What one contender has been measured at.
