@@ -1,41 +1,53 @@
 //! What a packet costs: without the enforcer, with it, and with what else a user would pick.
 //!
 //! Each [`Contender`] has a world of its own, a [`Rig`] with the same allowlist in force in its own
-//! way. One thread sends datagrams through all of them in turn, a sample each, round after round, so
-//! that what else goes on on the machine meets all alike. What counts is the time of the processor
-//! that the thread has used, the kernel's included, and the difference to the same round's samples
-//! without anything: these are taken twice a round, and how far they lie apart is the noise.
+//! way. The same is sent through all of them in turn, a sample each, round after round, so that what
+//! else goes on on the machine meets all alike. What counts is how long the sending thread is on its
+//! processor, and the difference to the same round's samples without anything: these are taken twice
+//! a round, and how far they lie apart is the noise.
 //!
-//! The far end drops what has crossed the wire as early as it can: its cost is in every sample, and
-//! the lower it is, the less it hides. The surprising thing: it runs on the sender's time, since the
-//! kernel delivers through a pair of `veth` devices before the call returns.
+//! The surprising thing: one thread is both ends of everything. The kernel delivers through a pair of
+//! `veth` devices before the call that sends returns, so a connection is accepted, a question
+//! answered and a stream read by the thread that made, asked and wrote it. Nobody waits for anybody,
+//! nothing is left to other threads, and both directions are in the time. Of datagrams that nobody
+//! answers, the far end drops what has crossed the wire as early as it can: the lower its cost, the
+//! less it hides.
 //!
 //! A second part has the kernel run each program over one packet ([`programs`]); those figures
-//! hardly move from run to run.
+//! hardly move from run to run. A third looks at an agent that has nothing to do ([`idle`]).
 
 mod allowlist;
+mod bulk;
+mod clock;
 mod column;
+pub(crate) mod connections;
 mod contender;
 mod filter;
 mod flood;
+mod idle;
+mod lookups;
 mod print;
 mod programs;
 mod quartiles;
 mod report;
+mod scenario;
+mod sender;
 mod trivial;
 
 use std::{fs, thread};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::{allowlist::Allowlist, column::Column};
 pub use self::{
     contender::Contender,
+    idle::Idle,
     quartiles::Quartiles,
     report::{Figures, Machine, Outcome, Path, Traffic},
+    scenario::{Force, Scenario, Shape},
 };
-use crate::{Rig, probe::Family};
+use crate::Rig;
 
 /// Addresses that the allowlists have.
 const SIZES: [u32; 4] = [10, 1_000, 100_000, 1_000_000];
@@ -57,19 +69,12 @@ pub struct Bench {
     /// How often the kernel runs a program for one figure
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub repeat: u32,
+    /// Seconds for which an agent that has nothing to do is looked at; 0: not at all
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub idle: u32,
     /// Fewer and shorter samples, and at most 100000 addresses: less than a minute
-    #[arg(long, conflicts_with_all = ["addresses", "rounds", "packets", "repeat"])]
+    #[arg(long, conflicts_with_all = ["addresses", "rounds", "packets", "repeat", "idle"])]
     pub quick: bool,
-}
-
-/// How a socket names where its datagrams go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// One destination, to which the socket is connected; it has answered once.
-    Connected,
-    /// Each datagram to another destination than the one before; none answers.
-    Many,
 }
 
 impl Bench {
@@ -77,7 +82,7 @@ impl Bench {
     fn spelt_out(&self) -> Self {
         let mut all = self.clone();
         if self.quick {
-            (all.rounds, all.packets, all.repeat) = (11, 2_048, 20_000);
+            (all.rounds, all.packets, all.repeat, all.idle) = (11, 2_048, 20_000, 3);
         }
         if all.addresses.is_empty() {
             let count = if self.quick { QUICK_SIZES } else { SIZES.len() };
@@ -95,12 +100,11 @@ impl Bench {
     pub fn run(&self) -> anyhow::Result<Outcome> {
         let bench = self.spelt_out();
         let mut traffic = Vec::new();
-        for addresses in &bench.addresses {
-            for family in [Family::V4, Family::V6] {
-                traffic.extend(bench.measure(*addresses, family).with_context(|| {
-                    format!("measure an allowlist of {addresses} addresses, {family:?}")
-                })?);
-            }
+        let scenarios = scenario::all(&bench.addresses);
+        for scenarios in scenarios.chunk_by(|one, next| one.force == next.force) {
+            traffic.extend(
+                bench.measure(scenarios).with_context(|| format!("measure {scenarios:?}"))?,
+            );
         }
         let programs = programs::measure(bench.repeat).context("measure the programs alone")?;
         Ok(Outcome {
@@ -111,30 +115,32 @@ impl Bench {
             batch: flood::BATCH,
             traffic,
             programs,
+            idle: idle::measure(bench.idle).context("look at an idle agent")?,
         })
     }
 
-    /// Both shapes of traffic, with one allowlist.
-    fn measure(&self, addresses: u32, family: Family) -> anyhow::Result<Vec<Traffic>> {
-        let list = Allowlist::new(addresses, family);
+    /// Several kinds of traffic with the same in force.
+    fn measure(&self, scenarios: &[Scenario]) -> anyhow::Result<Vec<Traffic>> {
+        let Some(Scenario { force, .. }) = scenarios.first() else { return Ok(Vec::new()) };
+        let list = Allowlist::new(force.addresses, force.family);
         let rigs =
             Contender::ALL.map(|_| Rig::make()).into_iter().collect::<Result<Vec<_>, _>>()?;
         let mut columns = Vec::new();
         for (contender, rig) in Contender::ALL.into_iter().zip(&rigs) {
-            columns.push(Column::make(contender, rig, &list)?);
+            columns.push(Column::make(contender, rig, &list, force.rules)?);
         }
         let mut traffic = Vec::new();
-        for shape in [Shape::Connected, Shape::Many] {
+        for scenario in scenarios {
             for column in &mut columns {
-                column.aim(shape, &list)?;
+                column.aim(*scenario, &list)?;
             }
             for _ in 0..self.rounds {
                 for column in &mut columns {
-                    column.sample(self.packets)?;
+                    column.sample(scenario.shape.units(self.packets))?;
                 }
             }
             let figures = columns.iter_mut().map(Column::take).collect::<Result<Vec<_>, _>>()?;
-            traffic.push(Traffic::new(shape, family, addresses, figures));
+            traffic.push(Traffic::new(*scenario, figures));
         }
         Ok(traffic)
     }
@@ -151,5 +157,6 @@ fn machine() -> anyhow::Result<Machine> {
         processor: named.map_or("unknown", |(_, name)| name).to_owned(),
         processors: thread::available_parallelism().context("count processors")?.get(),
         load: load.split(' ').next().unwrap_or_default().to_owned(),
+        profile: if cfg!(debug_assertions) { "debug" } else { "release" },
     })
 }

@@ -28,7 +28,7 @@ use rustix::{
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
 
-use crate::{cgroup, netns::Netns, reexec};
+use crate::{bench, cgroup, netns::Netns, reexec};
 
 /// Nobody: a user without any privilege.
 const NOBODY: u32 = 65_534;
@@ -169,6 +169,11 @@ impl Insider {
         Ok(())
     }
 
+    /// Has the process make connections, and tells what it says of them.
+    pub(crate) fn connections(&self, task: &str) -> anyhow::Result<String> {
+        self.ask(&format!("connections {task}"))
+    }
+
     fn ask(&self, line: &str) -> anyhow::Result<String> {
         let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
         let (input, output) = &mut *pipes;
@@ -234,6 +239,9 @@ fn obey(line: &str, held: &mut Option<OwnedFd>) -> anyhow::Result<String> {
         let said = String::from_utf8_lossy(&done.stderr);
         anyhow::ensure!(done.status.success(), "{}", said.trim());
         return Ok(String::new());
+    }
+    if let Some(task) = line.strip_prefix("connections ") {
+        return bench::connections::serve(task);
     }
     let Some(numbers) = line.strip_prefix("socket ") else { return Ok(String::new()) };
     let made = make_socket(numbers)?;

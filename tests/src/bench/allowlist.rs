@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use super::lookups::ZONE;
 use crate::probe::Family;
 
 /// Where datagrams go.
@@ -50,13 +51,36 @@ impl Allowlist {
         self.addresses.iter().step_by(step).map(|it| SocketAddr::new(*it, PORT)).collect()
     }
 
-    /// A policy whose only rule is the list.
-    pub(super) fn policy(&self) -> String {
-        let mut text = String::from(
-            "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: bench}\nspec:\n  \
-             virtualRanges: []\n  dns: {resolvers: [203.0.113.53]}\n  rules:\n    - name: list\n      \
-             ports: [any]\n      to:\n",
+    /// One of the list that answers questions as well, so that every contender lets them pass.
+    pub(super) fn resolver(&self) -> IpAddr {
+        let none = IpAddr::from([0; 4]);
+        self.addresses.first().copied().unwrap_or(none)
+    }
+
+    /// A policy of so many rules: the last has the list and the names of the zone, those before have
+    /// an address, a name and a port each.
+    pub(super) fn policy(&self, rules: u32) -> String {
+        let resolver = self.resolver();
+        let mut text = format!(
+            "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: bench}}\nspec:\n  \
+             virtualRanges: []\n  dns: {{resolvers: ['{resolver}']}}\n  rules:\n"
         );
+        for number in 1..rules {
+            let (high, low, port) = (number / 250, number % 250 + 1, 1_000 + number);
+            write_to(&mut text, |text| {
+                writeln!(
+                    text,
+                    "    - {{name: r{number}, to: [{{cidr: 100.64.{high}.{low}/32}}, \
+                     {{fqdn: '*.n{number}.test'}}], ports: [tcp/{port}]}}"
+                )
+            });
+        }
+        write_to(&mut text, |text| {
+            write!(
+                text,
+                "    - name: list\n      ports: [any]\n      to:\n        - fqdn: '*.{ZONE}'\n"
+            )
+        });
         self.each(&mut text, |text, address| writeln!(text, "        - cidr: '{address}'"));
         text
     }

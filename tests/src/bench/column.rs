@@ -1,11 +1,6 @@
 //! A contender in a world of its own, and the samples taken there.
 
-use std::{
-    fs::File,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    process::Command,
-    time::Duration,
-};
+use std::{fs::File, process::Command, time::Duration};
 
 use anyhow::Context as _;
 use aya::programs::{
@@ -13,18 +8,16 @@ use aya::programs::{
 };
 
 use super::{
-    Shape,
     allowlist::Allowlist,
     contender::Contender,
     filter,
-    flood::Flood,
     report::Samples,
+    scenario::Scenario,
+    sender::{self, Sender},
     trivial::{self, Kind},
 };
-use crate::{Agent, Insider, Rig, link::WORLD_DEVICE, probe::Family, service};
+use crate::{Agent, Rig, link::WORLD_DEVICE};
 
-/// How long a first answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// A million addresses are read and loaded in that time.
 const START: Duration = Duration::from_secs(180);
 
@@ -34,16 +27,17 @@ pub(super) struct Column<'a> {
     rig: &'a Rig,
     /// What it consists of; it ends with this. Or why there is none.
     works: anyhow::Result<Works<'a>>,
-    flood: Option<Flood>,
+    senders: Vec<Sender>,
     sink: Option<SchedClassifier>,
-    crossed_before: u64,
+    crossed_before: Crossed,
+    learned_before: Option<u64>,
     samples: Samples,
 }
 
 enum Works<'a> {
     ByItself,
-    Program { _attached: CgroupSkb },
-    Agent { _running: Agent<'a> },
+    Program { _attached: Box<CgroupSkb> },
+    Agent(Agent<'a>),
 }
 
 impl<'a> Column<'a> {
@@ -56,69 +50,88 @@ impl<'a> Column<'a> {
         contender: Contender,
         rig: &'a Rig,
         list: &Allowlist,
+        rules: u32,
     ) -> anyhow::Result<Self> {
-        let works = begin(contender, rig, list);
+        let works = begin(contender, rig, list, rules);
         let works = match works {
             Err(error) if !contender.may_be_missing() => {
                 return Err(error).with_context(|| format!("begin with `{contender}`"));
             }
             works => works,
         };
-        let samples = Samples::default();
-        Ok(Self { contender, rig, works, flood: None, sink: None, crossed_before: 0, samples })
+        Ok(Self {
+            contender,
+            rig,
+            works,
+            senders: Vec::new(),
+            sink: None,
+            crossed_before: Crossed::default(),
+            learned_before: None,
+            samples: Samples::default(),
+        })
     }
 
-    /// Makes a socket for a shape of traffic, and from there on lets the far end drop everything.
-    pub(super) fn aim(&mut self, shape: Shape, list: &Allowlist) -> anyhow::Result<()> {
+    /// Makes who sends, and where nothing comes back has the far end drop everything from there on.
+    pub(super) fn aim(&mut self, scenario: Scenario, list: &Allowlist) -> anyhow::Result<()> {
         if self.works.is_err() {
             return Ok(());
         }
-        self.sink = None;
-        let insider = self.rig.insider(&self.rig.client)?;
-        let own: IpAddr = match list.family() {
-            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let destinations = list.destinations();
-        let socket = socket(&insider, SocketAddr::new(own, 0))?;
-        self.flood = Some(match shape {
-            Shape::Connected => {
-                let to = destinations.get(destinations.len() / 2).context("find a destination")?;
-                greet(self.rig, &socket, *to)
-                    .with_context(|| format!("greet {to} past `{}`", self.contender))?;
-                Flood::connected(socket)
-            }
-            Shape::Many => Flood::unconnected(socket, &destinations),
-        });
-        self.sink = Some(sink(self.rig)?);
-        self.crossed_before = crossed(self.rig)?;
+        (self.sink, self.senders) = (None, Vec::new());
+        for _ in 0..scenario.senders {
+            let sender = Sender::make(scenario.shape, self.rig, list);
+            self.senders.push(sender.with_context(|| format!("begin past `{}`", self.contender))?);
+        }
+        if scenario.shape.is_one_way() {
+            self.sink = Some(sink(self.rig)?);
+        }
+        self.learned_before = if scenario.shape.asks() { self.learned()? } else { None };
+        self.crossed_before = Crossed::count(self.rig)?;
         Ok(())
     }
 
     /// Takes one.
-    pub(super) fn sample(&mut self, packets: u32) -> anyhow::Result<()> {
-        let Some(flood) = &mut self.flood else { return Ok(()) };
-        let spent = flood.send(packets).with_context(|| format!("past `{}`", self.contender))?;
-        self.samples.add(spent);
+    pub(super) fn sample(&mut self, units: u32) -> anyhow::Result<()> {
+        if self.senders.is_empty() {
+            return Ok(());
+        }
+        let spent = sender::send_all(&mut self.senders, units)
+            .with_context(|| format!("past `{}`", self.contender))?;
+        self.samples.add(&spent);
         Ok(())
     }
 
     /// What was measured since [`Self::aim`].
     pub(super) fn take(&mut self) -> anyhow::Result<(Contender, Result<Samples, String>)> {
-        let taken = match &self.works {
-            Ok(_) => {
-                self.samples.arrived = crossed(self.rig)?.saturating_sub(self.crossed_before);
-                Ok(std::mem::take(&mut self.samples))
-            }
-            Err(error) => Err(format!("{error:#}")),
-        };
-        Ok((self.contender, taken))
+        if let Err(error) = &self.works {
+            return Ok((self.contender, Err(format!("{error:#}"))));
+        }
+        let (before, after) = (self.crossed_before, Crossed::count(self.rig)?);
+        let mut samples = std::mem::take(&mut self.samples);
+        samples.arrived = after.out.saturating_sub(before.out);
+        samples.returned = after.back.saturating_sub(before.back);
+        if let Some(before) = self.learned_before {
+            samples.learned = self.learned()?.map(|after| after.saturating_sub(before));
+        }
+        Ok((self.contender, Ok(samples)))
+    }
+
+    /// Answers that have taught the enforcer an address.
+    fn learned(&self) -> anyhow::Result<Option<u64>> {
+        let Ok(Works::Agent(agent)) = &self.works else { return Ok(None) };
+        let status = agent.status()?;
+        let learned = status.pointer("/dns/learned").and_then(serde_json::Value::as_u64);
+        learned.context("count answers in `status`").map(Some)
     }
 }
 
-fn begin<'a>(contender: Contender, rig: &'a Rig, list: &Allowlist) -> anyhow::Result<Works<'a>> {
+fn begin<'a>(
+    contender: Contender,
+    rig: &'a Rig,
+    list: &Allowlist,
+    rules: u32,
+) -> anyhow::Result<Works<'a>> {
     let arguments: &[&str] = match contender {
-        Contender::Empty => return empty(rig).map(|it| Works::Program { _attached: it }),
+        Contender::Empty => return empty(rig).map(|it| Works::Program { _attached: Box::new(it) }),
         Contender::Enforcer => &["--tc", "none"],
         Contender::EnforcerUplinks => &["--tc", "auto"],
         Contender::None
@@ -129,9 +142,9 @@ fn begin<'a>(contender: Contender, rig: &'a Rig, list: &Allowlist) -> anyhow::Re
             return filter::install(contender, rig, list).map(|()| Works::ByItself);
         }
     };
-    let agent = rig.launch(&list.policy(), arguments)?;
+    let agent = rig.launch(&list.policy(rules), arguments)?;
     agent.wait_until_ready_within(START)?;
-    Ok(Works::Agent { _running: agent })
+    Ok(Works::Agent(agent))
 }
 
 fn empty(rig: &Rig) -> anyhow::Result<CgroupSkb> {
@@ -158,30 +171,26 @@ fn sink(rig: &Rig) -> anyhow::Result<SchedClassifier> {
     })
 }
 
-fn socket(insider: &Insider, own: SocketAddr) -> anyhow::Result<UdpSocket> {
-    let socket = insider.datagrams(own)?;
-    service::set_patience(&socket, PATIENCE)?;
-    Ok(socket)
+/// Packets over the wire.
+#[derive(Debug, Clone, Copy, Default)]
+struct Crossed {
+    /// From the client.
+    out: u64,
+    /// To the client.
+    back: u64,
 }
 
-/// A datagram each way, so that the flow is established for whoever tracks it.
-fn greet(rig: &Rig, socket: &UdpSocket, to: SocketAddr) -> anyhow::Result<()> {
-    let far = rig.world.run(|| UdpSocket::bind(to).with_context(|| format!("bind {to}")))?;
-    service::set_patience(&far, PATIENCE)?;
-    socket.connect(to).context("connect")?;
-    socket.send(b"there").context("send")?;
-    let mut bytes = [0; 16];
-    let (_, from) = far.recv_from(&mut bytes).context("receive at the far end")?;
-    far.send_to(b"back", from).context("answer")?;
-    socket.recv(&mut bytes).context("receive the answer").map(drop)
-}
-
-/// Packets that have come over the wire.
-fn crossed(rig: &Rig) -> anyhow::Result<u64> {
-    let arguments = ["-s", "-j", "link", "show", "dev", WORLD_DEVICE];
-    let shown = rig.world.output(Command::new("ip").args(arguments))?;
-    let shown: serde_json::Value =
-        serde_json::from_slice(&shown.stdout).context("read what `ip` says of the wire")?;
-    let packets = shown.pointer("/0/stats64/rx/packets").and_then(serde_json::Value::as_u64);
-    packets.context("count what has crossed the wire")
+impl Crossed {
+    fn count(rig: &Rig) -> anyhow::Result<Self> {
+        let arguments = ["-s", "-j", "link", "show", "dev", WORLD_DEVICE];
+        let shown = rig.world.output(Command::new("ip").args(arguments))?;
+        let shown: serde_json::Value =
+            serde_json::from_slice(&shown.stdout).context("read what `ip` says of the wire")?;
+        let packets = |way: &str| {
+            let pointer = format!("/0/stats64/{way}/packets");
+            let packets = shown.pointer(&pointer).and_then(serde_json::Value::as_u64);
+            packets.context("count what has crossed the wire")
+        };
+        Ok(Self { out: packets("rx")?, back: packets("tx")? })
+    }
 }

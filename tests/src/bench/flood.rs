@@ -1,15 +1,15 @@
-//! Datagrams in a row, and what the thread that sends them has used of a processor.
+//! Datagrams in a row.
 
 use std::{
     io::IoSlice,
     net::{SocketAddr, UdpSocket},
     os::fd::AsRawFd as _,
-    time::Duration,
 };
 
 use anyhow::Context as _;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
-use rustix::time::{ClockId, clock_gettime};
+
+use super::{clock::Stopwatch, sender::Spent};
 
 /// Datagrams that one system call sends (sendmmsg(2)), so that entering the kernel weighs little.
 pub(super) const BATCH: usize = 64;
@@ -24,14 +24,6 @@ pub(super) struct Flood {
     batches: Vec<Batch>,
     /// The next of them.
     turn: usize,
-    headers: MultiHeaders<SockaddrStorage>,
-}
-
-/// What came of a sample.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Spent {
-    pub(super) sent: u32,
-    pub(super) time: Duration,
 }
 
 impl Flood {
@@ -53,7 +45,7 @@ impl Flood {
     }
 
     fn new(socket: UdpSocket, batches: Vec<Batch>) -> Self {
-        Self { socket, batches, turn: 0, headers: MultiHeaders::preallocate(BATCH, None) }
+        Self { socket, batches, turn: 0 }
     }
 
     /// Sends at least so many, in whole batches.
@@ -65,23 +57,19 @@ impl Flood {
         let parts = [IoSlice::new(&PAYLOAD)];
         let messages = [&parts; BATCH];
         let mut sent = 0;
-        let begun = processor_time()?;
+        // Pointers, which no other thread can be handed.
+        let mut headers = MultiHeaders::preallocate(BATCH, None);
+        let watch = Stopwatch::start()?;
         while sent < packets {
             let batch = self.batches.get(self.turn).context("find a batch")?;
             self.turn = (self.turn + 1) % self.batches.len();
             let (socket, flags) = (self.socket.as_raw_fd(), MsgFlags::empty());
-            let done = sendmmsg(socket, &mut self.headers, messages, batch, [], flags)
+            let done = sendmmsg(socket, &mut headers, messages, batch, [], flags)
                 .context("send datagrams")?;
             let done = done.count();
             anyhow::ensure!(done == BATCH, "send {BATCH} datagrams: {done} were sent");
             sent += u32::try_from(done)?;
         }
-        Ok(Spent { sent, time: processor_time()?.saturating_sub(begun) })
+        Ok(Spent { units: sent, time: watch.stop()? })
     }
-}
-
-/// What this thread has used of a processor, the kernel's part included.
-fn processor_time() -> anyhow::Result<Duration> {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Ok(Duration::new(u64::try_from(time.tv_sec)?, u32::try_from(time.tv_nsec)?))
 }

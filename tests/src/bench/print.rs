@@ -5,46 +5,54 @@ use std::{collections::BTreeSet, fmt};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use super::{
-    Shape,
     quartiles::Quartiles,
     report::{Figures, Outcome, Path, Traffic},
+    scenario::{Force, Scenario, Shape},
 };
 use crate::probe::Family;
-
-const NO_FIGURE: &str = "-";
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let machine = &self.machine;
         writeln!(
             f,
-            "Linux {}, {} x {}, load {}",
-            machine.kernel, machine.processors, machine.processor, machine.load
+            "Linux {}, {} x {}, load {}, {} build",
+            machine.kernel, machine.processors, machine.processor, machine.load, machine.profile
         )?;
         writeln!(
             f,
-            "nanoseconds of a processor a packet: medians of {} rounds of {} datagrams, {} a system \
-             call; in brackets the quartiles",
+            "medians of {} rounds of {} datagrams, {} a system call, or of what takes as long; in \
+             brackets the quartiles",
             self.rounds, self.packets, self.batch
         )?;
         for traffic in &self.traffic {
             writeln!(f, "\n{traffic}")?;
         }
         writeln!(f, "\nprograms alone, {} runs a figure", self.repeat)?;
-        writeln!(f, "{}", programs(&self.programs))
+        writeln!(f, "{}", programs(&self.programs))?;
+        match &self.idle {
+            Some(idle) => writeln!(f, "\n{idle}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = if self.family == Family::V4 { "IPv4" } else { "IPv6" };
-        let shape = match self.shape {
-            Shape::Connected => "one destination, connected",
-            Shape::Many => "many destinations, unconnected",
+        let Scenario { shape, force, senders } = self.scenario;
+        let family = if force.family == Family::V4 { "IPv4" } else { "IPv6" };
+        let shape = match shape {
+            Shape::Connected => "UDP to one destination, connected",
+            Shape::Many => "UDP to many destinations, unconnected",
+            Shape::Connections => "TCP connect and close",
+            Shape::Bulk => "TCP in bulk",
+            Shape::Lookups => "DNS questions for allowed names",
+            Shape::NewNames => "DNS questions for allowed names, each for the first time",
         };
-        let noise = self.noise.map_or_else(|| NO_FIGURE.to_owned(), shown);
-        writeln!(f, "{family}, {shape}, {} addresses; noise {noise}", self.addresses)?;
-        let mut table = table(&["", "COST", "ADDED", "x EMPTY"]);
+        let Force { addresses, rules, .. } = force;
+        write!(f, "{family}, {shape}; addresses {addresses}, rules {rules}, senders {senders}")?;
+        writeln!(f, "\nns {}; noise {}", self.unit, self.noise.map_or_else(no_figure, shown))?;
+        let mut table = table(&["", "COST", "ADDED", "x EMPTY", "% OF NONE", "PACKETS"]);
         for figures in &self.columns {
             table.add_row(row(figures));
         }
@@ -58,10 +66,28 @@ impl fmt::Display for Traffic {
     }
 }
 
-fn row(figures: &Figures) -> [String; 4] {
-    let show = |it: Option<Quartiles>| it.map_or_else(|| NO_FIGURE.to_owned(), shown);
-    let ratio = figures.ratio.map_or_else(|| NO_FIGURE.to_owned(), |it| format!("{it:.1}"));
-    [figures.contender.to_string(), show(figures.cost), show(figures.added), ratio]
+fn row(figures: &Figures) -> [String; 6] {
+    let show = |it: Option<Quartiles>| it.map_or_else(no_figure, shown);
+    let decimal = |it: Option<f64>| it.map_or_else(no_figure, |it| format!("{it:.1}"));
+    let packets = || {
+        let each = |packets: u64| {
+            let hundredths = packets * 100 / figures.sent.max(1);
+            format!("{}.{:02}", hundredths / 100, hundredths % 100)
+        };
+        format!("{} out, {} back", each(figures.arrived), each(figures.returned))
+    };
+    [
+        figures.contender.to_string(),
+        show(figures.cost),
+        show(figures.added),
+        decimal(figures.ratio),
+        decimal(figures.percent),
+        if figures.sent == 0 { no_figure() } else { packets() },
+    ]
+}
+
+fn no_figure() -> String {
+    "-".to_owned()
 }
 
 /// A line for each program and packet, a column for each number of rules.
@@ -80,8 +106,8 @@ fn programs(paths: &[Path]) -> String {
         let mut row = vec![first.program.clone(), first.packet.clone()];
         let all =
             paths.iter().filter(|it| it.program == first.program && it.packet == first.packet);
-        row.extend(all.map(|it| it.cost.map_or_else(|| NO_FIGURE.to_owned(), shown)));
-        row.push(first.ratio.map_or_else(|| NO_FIGURE.to_owned(), |it| format!("{it:.1}")));
+        row.extend(all.map(|it| it.cost.map_or_else(no_figure, shown)));
+        row.push(first.ratio.map_or_else(no_figure, |it| format!("{it:.1}")));
         table.add_row(row);
     }
     let reasons = paths.iter().filter_map(|it| {

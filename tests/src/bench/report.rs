@@ -2,8 +2,16 @@
 
 use serde::Serialize;
 
-use super::{Shape, contender::Contender, flood::Spent, quartiles::Quartiles};
-use crate::probe::Family;
+use super::{
+    contender::Contender,
+    idle::Idle,
+    quartiles::Quartiles,
+    scenario::{Scenario, Shape},
+    sender::Spent,
+};
+
+/// Packets that have nothing to do with what is measured.
+const STRAY: u64 = 8;
 
 /// All that a run has measured.
 #[derive(Debug, Clone, Serialize)]
@@ -22,6 +30,8 @@ pub struct Outcome {
     pub traffic: Vec<Traffic>,
     /// Programs alone.
     pub programs: Vec<Path>,
+    /// An agent with nothing to do.
+    pub idle: Option<Idle>,
 }
 
 /// A machine.
@@ -35,19 +45,20 @@ pub struct Machine {
     pub processors: usize,
     /// How many processes wanted one in the last minute (`/proc/loadavg`), this one included.
     pub load: String,
+    /// How the agent and this program were compiled: `release` or `debug`. The kernel programs are
+    /// always optimised.
+    pub profile: &'static str,
 }
 
 /// One kind of traffic past all contenders.
 #[derive(Debug, Clone, Serialize)]
 pub struct Traffic {
-    /// How destinations are named.
-    pub shape: Shape,
-    /// The family.
-    #[serde(serialize_with = "family_in_words")]
-    pub family: Family,
-    /// Addresses of the allowlist.
-    pub addresses: u32,
-    /// By how many nanoseconds a packet the two measurements without anything differ.
+    /// What is sent, and what is in force.
+    #[serde(flatten)]
+    pub scenario: Scenario,
+    /// What a figure is for.
+    pub unit: &'static str,
+    /// By how many nanoseconds a unit the two measurements without anything differ.
     pub noise: Option<Quartiles>,
     /// A column for each contender.
     pub columns: Vec<Figures>,
@@ -60,16 +71,23 @@ pub struct Figures {
     pub contender: Contender,
     /// Why there are no figures, where there are none.
     pub missing: Option<String>,
-    /// Datagrams that were sent.
+    /// Units that were sent.
     pub sent: u64,
-    /// Packets that came over the wire meanwhile.
+    /// Packets that came over the wire meanwhile; segments that the kernel sends as one are one.
     pub arrived: u64,
-    /// Nanoseconds of a processor a packet.
+    /// Packets that went back.
+    pub returned: u64,
+    /// Of questions: answers that have taught the enforcer an address meanwhile.
+    pub learned: Option<u64>,
+    /// Nanoseconds a unit; of several senders what each takes.
     pub cost: Option<Quartiles>,
-    /// Nanoseconds over what a packet of the same round costs without anything.
+    /// Nanoseconds over what a unit of the same round costs without anything.
     pub added: Option<Quartiles>,
-    /// How many times what the empty program adds, by the medians.
+    /// How many times what the empty program adds, by the medians; none where that is less than the
+    /// noise.
     pub ratio: Option<f64>,
+    /// What is added, in hundredths of the cost without anything, by the medians.
+    pub percent: Option<f64>,
 }
 
 /// A program that the kernel ran over one packet.
@@ -94,21 +112,27 @@ pub struct Path {
 pub(super) struct Samples {
     sent: u64,
     pub(super) arrived: u64,
-    /// Nanoseconds a packet, in the order of rounds.
+    pub(super) returned: u64,
+    pub(super) learned: Option<u64>,
+    /// Nanoseconds a unit, in the order of rounds.
     costs: Vec<f64>,
 }
 
 impl Samples {
-    pub(super) fn add(&mut self, spent: Spent) {
-        self.sent += u64::from(spent.sent);
-        self.costs.push(spent.time.as_secs_f64() * 1e9 / f64::from(spent.sent.max(1)));
+    /// Adds what senders have spent at the same time.
+    pub(super) fn add(&mut self, spent: &[Spent]) {
+        let units: u64 = spent.iter().map(|it| u64::from(it.units)).sum();
+        let seconds: f64 = spent.iter().map(|it| it.time.as_secs_f64()).sum();
+        let each = spent.iter().map(|it| f64::from(it.units)).sum::<f64>().max(1.0);
+        self.sent += units;
+        self.costs.push(seconds * 1e9 / each);
     }
 }
 
 type Taken = (Contender, Result<Samples, String>);
 
 impl Traffic {
-    pub(super) fn new(shape: Shape, family: Family, addresses: u32, taken: Vec<Taken>) -> Self {
+    pub(super) fn new(scenario: Scenario, taken: Vec<Taken>) -> Self {
         let costs_of = |wanted: Contender| {
             let mut found = taken.iter().filter(|(contender, _)| *contender == wanted);
             found.find_map(|(_, samples)| Some(samples.as_ref().ok()?.costs.clone()))
@@ -119,7 +143,9 @@ impl Traffic {
         let nothing = pairs(&first, &again, f64::midpoint);
         let added = |costs: &[f64]| Quartiles::of(pairs(costs, &nothing, |cost, none| cost - none));
         let empty = costs_of(Contender::Empty).and_then(|costs| added(&costs));
-        let unit = empty.map(|it| it.median).filter(|it| *it > 0.0);
+        let unsure = noise.map_or(0.0, |it| it.median.abs());
+        let of_empty = empty.map(|it| it.median).filter(|it| *it > unsure);
+        let of_nothing = Quartiles::of(nothing.clone()).map(|it| it.median);
         let columns = taken.into_iter().map(|(contender, samples)| {
             let (samples, missing) = match samples {
                 Ok(samples) => (samples, None),
@@ -131,12 +157,16 @@ impl Traffic {
                 missing,
                 sent: samples.sent,
                 arrived: samples.arrived,
-                ratio: added.zip(unit).map(|(added, unit)| added.median / unit),
+                returned: samples.returned,
+                learned: samples.learned,
+                ratio: added.zip(of_empty).map(|(added, empty)| added.median / empty),
+                percent: added.zip(of_nothing).map(|(added, none)| added.median * 100.0 / none),
                 added,
                 cost: Quartiles::of(samples.costs),
             }
         });
-        Self { shape, family, addresses, noise, columns: columns.collect() }
+        let unit = scenario.shape.unit();
+        Self { scenario, unit, noise, columns: columns.collect() }
     }
 
     /// What a contender was measured at.
@@ -146,15 +176,33 @@ impl Traffic {
 }
 
 impl Outcome {
-    /// What makes figures worthless: datagrams that were sent and did not cross the wire.
+    /// What makes figures worthless: what was sent and did not cross the wire, a question for a known
+    /// name that took more packets than itself and its answer, an answer that taught nothing.
     pub fn faults(&self) -> Vec<String> {
-        let all = self.traffic.iter().flat_map(|traffic| &traffic.columns);
-        let lost = all.filter(|it| it.arrived < it.sent);
-        let told = lost.map(|it| {
-            format!("{}: {} datagrams sent, {} arrived", it.contender, it.sent, it.arrived)
-        });
-        told.collect()
+        let all = self.traffic.iter().flat_map(|it| it.columns.iter().map(move |of| (it, of)));
+        all.filter_map(|(traffic, of)| {
+            let fault = fault(traffic.scenario.shape, of)?;
+            Some(format!("{:?}, {}: {fault}", traffic.scenario.shape, of.contender))
+        })
+        .collect()
     }
+}
+
+/// What is wrong with the figures of a kind of traffic.
+fn fault(shape: Shape, of: &Figures) -> Option<String> {
+    if of.arrived < of.sent && shape != Shape::Bulk {
+        return Some(format!("{} sent, {} packets arrived", of.sent, of.arrived));
+    }
+    if let Some(learned) = of.learned.filter(|it| shape.asks() && *it < of.sent) {
+        return Some(format!("{} asked, {learned} answers learned from", of.sent));
+    }
+    if shape != Shape::Lookups {
+        return None;
+    }
+    // The kernel itself may say something in the meantime, such as which groups it is in.
+    let most = of.sent + of.sent / 1_000 + STRAY;
+    let is_added = of.arrived > most || of.returned > most;
+    is_added.then(|| format!("{} asked, {} packets out, {} back", of.sent, of.arrived, of.returned))
 }
 
 /// What a function makes of both at once, round by round.
@@ -162,24 +210,23 @@ fn pairs(one: &[f64], other: &[f64], make: impl Fn(f64, f64) -> f64) -> Vec<f64>
     one.iter().zip(other).map(|(one, other)| make(*one, *other)).collect()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
-fn family_in_words<S: serde::Serializer>(family: &Family, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(match family {
-        Family::V4 => "ipv4",
-        Family::V6 => "ipv6",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::{bench::scenario::Force, probe::Family};
+
+    const SCENARIO: Scenario = Scenario {
+        shape: Shape::Lookups,
+        force: Force { family: Family::V4, addresses: 10, rules: 1 },
+        senders: 1,
+    };
 
     fn taken(contender: Contender, nanoseconds: [u64; 3]) -> Taken {
         let mut samples = Samples::default();
         for cost in nanoseconds {
-            samples.add(Spent { sent: 10, time: Duration::from_nanos(cost * 10) });
+            samples.add(&[Spent { units: 10, time: Duration::from_nanos(cost * 10) }]);
         }
         (contender, Ok(samples))
     }
@@ -187,9 +234,7 @@ mod tests {
     #[test]
     fn what_is_added_is_told_of_the_same_round() {
         let traffic = Traffic::new(
-            Shape::Connected,
-            Family::V4,
-            10,
+            SCENARIO,
             vec![
                 taken(Contender::None, [1_000, 2_000, 9_000]),
                 taken(Contender::Empty, [1_050, 2_050, 9_050]),
@@ -202,9 +247,34 @@ mod tests {
         let enforcer = traffic.of(Contender::Enforcer).unwrap();
         assert!((enforcer.added.unwrap().median - 100.0).abs() < 0.01, "{enforcer:?}");
         assert!((enforcer.ratio.unwrap() - 2.0).abs() < 0.01, "{enforcer:?}");
+        assert!((enforcer.percent.unwrap() - 5.0).abs() < 0.01, "{enforcer:?}");
         assert!(traffic.noise.unwrap().median.abs() < 0.01);
         let missing = traffic.of(Contender::NftSet).unwrap();
         assert_eq!(missing.missing.as_deref(), Some("no nft"));
         assert!(missing.cost.is_none() && missing.added.is_none());
+    }
+
+    #[test]
+    fn two_senders_are_told_by_what_each_takes() {
+        let spent = Spent { units: 10, time: Duration::from_nanos(1_000) };
+        let mut samples = Samples::default();
+
+        samples.add(&[spent, spent]);
+
+        assert_eq!((samples.sent, samples.costs), (20, vec![100.0]));
+    }
+
+    #[test]
+    fn what_is_lost_and_what_is_added_is_a_fault() {
+        let of = |sent, arrived, returned, learned| {
+            let samples = Samples { sent, arrived, returned, learned, costs: vec![1.0] };
+            let traffic = Traffic::new(SCENARIO, vec![(Contender::Enforcer, Ok(samples))]);
+            fault(SCENARIO.shape, traffic.of(Contender::Enforcer).unwrap()).is_some()
+        };
+
+        assert!(!of(1_000, 1_000, 1_000, Some(1_000)));
+        assert!(of(1_000, 999, 1_000, Some(1_000)), "lost");
+        assert!(of(1_000, 2_000, 1_000, Some(1_000)), "a packet added");
+        assert!(of(1_000, 1_000, 1_000, Some(999)), "taught nothing");
     }
 }

@@ -9,11 +9,16 @@ struct Exception {
     reason: &'static str,
 }
 
-const EXCEPTIONS: [Exception; 14] = [
+const EXCEPTIONS: [Exception; 15] = [
     Exception {
         test: "scale::resolves_ten_thousand_names_in_a_hundred_megabytes",
         concerns: |_| true,
         reason: "it measures time and memory, and an emulated machine takes ten times as long",
+    },
+    Exception {
+        test: "bench::the_bench_sends_everything_past_everyone_and_tells_what_is_missing",
+        concerns: |_| true,
+        reason: "it has a dozen agents start and what it compares with has no place on that machine",
     },
     Exception {
         test: "chaos::kills_of_the_agent_cost_no_packet_that_is_allowed_and_let_none_pass",

@@ -18,7 +18,7 @@ const ENCODED: &[u8] = b"\x01a\x04test\x00";
 const CLIENT_PORT: u16 = 40_000;
 const DNS_PORT: u16 = 53;
 /// What a classifier returns for what does not pass
-/// (`TC_ACT_SHOT`, include/uapi/linux/pkt_cls.h).
+/// (`TC_ACT_SHOT`, `include/uapi/linux/pkt_cls.h`).
 const SHOT: u32 = 2;
 
 /// A program over a packet.

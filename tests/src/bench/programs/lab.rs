@@ -135,20 +135,20 @@ fn policy_of(rules: u32) -> String {
         "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: bench}}\nspec:\n  \
          dns: {{resolvers: [{resolver}]}}\n  rules:\n"
     );
+    // Into memory: it takes whatever is written.
+    let mut add = |rule: std::fmt::Arguments<'_>| {
+        let _: std::fmt::Result = writeln!(text, "    - {{{rule}}}");
+    };
     for number in 1..rules {
-        // Into memory: it takes whatever is written.
-        let _: std::fmt::Result = writeln!(
-            text,
-            "    - {{name: r{number}, to: [{{cidr: 100.64.{}.{}/32}}, {{fqdn: n{number}.test}}], \
-             ports: [tcp/{}]}}",
-            number / 250,
-            number % 250 + 1,
-            1_000 + number,
-        );
+        let (high, low, port) = (number / 250, number % 250 + 1, 1_000 + number);
+        add(format_args!(
+            "name: r{number}, to: [{{cidr: 100.64.{high}.{low}/32}}, {{fqdn: n{number}.test}}], \
+             ports: [tcp/{port}]"
+        ));
     }
-    text.push_str(&format!(
-        "    - {{name: last, to: [{{cidr: {RANGE_V4}}}, {{cidr: '{RANGE_V6}'}}, {{fqdn: {NAME}}}], \
-         ports: [udp/{PORT}]}}\n"
+    add(format_args!(
+        "name: last, to: [{{cidr: {RANGE_V4}}}, {{cidr: '{RANGE_V6}'}}, {{fqdn: {NAME}}}], \
+         ports: [udp/{PORT}]"
     ));
     text
 }
