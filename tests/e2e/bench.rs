@@ -8,8 +8,15 @@ use enforcer_tests::{
 #[test]
 fn the_bench_sends_everything_past_everyone_and_tells_what_is_missing() {
     require_privilege!();
-    let bench =
-        Bench { addresses: vec![10], rounds: 3, packets: 64, repeat: 100, idle: 1, quick: false };
+    let bench = Bench {
+        addresses: vec![10],
+        rounds: 3,
+        packets: 64,
+        repeat: 100,
+        idle: 1,
+        only_programs: false,
+        quick: false,
+    };
 
     let outcome = bench.run().unwrap();
 

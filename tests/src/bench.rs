@@ -72,6 +72,9 @@ pub struct Bench {
     /// Seconds for which an agent that has nothing to do is looked at; 0: not at all
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub idle: u32,
+    /// Only how long the kernel runs each program over a packet: a few seconds
+    #[arg(long)]
+    pub only_programs: bool,
     /// Fewer and shorter samples, and at most 100000 addresses: less than a minute
     #[arg(long, conflicts_with_all = ["addresses", "rounds", "packets", "repeat", "idle"])]
     pub quick: bool,
@@ -100,7 +103,8 @@ impl Bench {
     pub fn run(&self) -> anyhow::Result<Outcome> {
         let bench = self.spelt_out();
         let mut traffic = Vec::new();
-        let scenarios = scenario::all(&bench.addresses);
+        let sizes = if bench.only_programs { &[][..] } else { &bench.addresses };
+        let scenarios = scenario::all(sizes);
         for scenarios in scenarios.chunk_by(|one, next| one.force == next.force) {
             traffic.extend(
                 bench.measure(scenarios).with_context(|| format!("measure {scenarios:?}"))?,
@@ -115,7 +119,8 @@ impl Bench {
             batch: flood::BATCH,
             traffic,
             programs,
-            idle: idle::measure(bench.idle).context("look at an idle agent")?,
+            idle: idle::measure(if bench.only_programs { 0 } else { bench.idle })
+                .context("look at an idle agent")?,
         })
     }
 

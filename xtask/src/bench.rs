@@ -1,22 +1,37 @@
 //! `cargo xtask bench`: what a packet costs.
 
-use std::os::unix::process::CommandExt as _;
+use std::{ffi::OsString, os::unix::process::CommandExt as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::{program::Arguments, setup, step};
+use crate::{build::Profile, program, setup, step};
 
-/// The help of what is passed on.
-pub(crate) const PASSED_ON: &str =
-    "Handed to the bench as they are; `cargo xtask bench -- --help` lists them";
+const PROGRAM: &str = "enforcer-bench";
+
+/// What is measured is what is shipped, unless it is said otherwise.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Built as for tests: sooner to be had, and without the agent that is shipped
+    #[arg(long)]
+    debug: bool,
+    /// Handed to the bench as they are; `cargo xtask bench -- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    passed_on: Vec<OsString>,
+}
 
 /// Sets up, builds, and becomes the bench.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut bench = arguments.prepare("bench", "enforcer-bench")?;
-    // What is missing has a column that says so; the others are measured.
+    let profile = if arguments.debug { Profile::default() } else { Profile::RELEASE };
+    let mut bench = program::prepare(profile, "bench", PROGRAM)?;
+    // What is missing is told beside the figures; the others are measured.
     if let Err(error) = setup::for_bench() {
         step::complain(&error);
     }
     let error = bench.args(&arguments.passed_on).exec();
     Err(error).with_context(|| format!("start {}", bench.get_program().display()))
+}
+
+/// Has the bench that `build` has left show what the programs alone take, and comes back.
+pub(crate) fn show_programs(profile: Profile) -> Result<()> {
+    step::run(program::built(profile, PROGRAM)?.arg("--only-programs"))
 }

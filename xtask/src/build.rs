@@ -26,6 +26,9 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
+    /// As shipped.
+    pub(crate) const RELEASE: Self = Self { release: true };
+
     /// A cargo command for all host packages in this profile.
     pub(crate) fn cargo(self, verb: &str) -> Command {
         let mut command = step::cargo();

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
+    bench,
     build::{HOST_PACKAGES, Profile},
     demo, privilege, setup, step,
     tally::Tally,
@@ -32,6 +33,10 @@ pub(crate) fn run() -> Result<Tally> {
     step::say("kernel programs on other kernels");
     tally += vm::smoke().unwrap_or_else(|error| failed("other kernels", &error));
     tally += gate("demo", demo::run_built(Profile::default()));
+    step::say("what the programs alone take, for who reads it: times are no gate");
+    if let Err(error) = bench::show_programs(Profile::default()) {
+        step::complain(&error);
+    }
     Ok(tally)
 }
 

@@ -52,8 +52,7 @@ enum Verb {
     /// Measures what a packet costs, beside an empty program, nftables and ipset, in one run.
     ///
     /// Needs root, and works in namespaces and cgroups of its own, as the demo does.
-    #[command(mut_arg("passed_on", |it| it.help(bench::PASSED_ON)))]
-    Bench(program::Arguments),
+    Bench(bench::Arguments),
     /// Runs the tests and closes with `N passed, N failed, N skipped`.
     ///
     /// Needs root, unless `--tier unit` or `--tier cli` is asked for.

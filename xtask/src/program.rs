@@ -21,27 +21,32 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Sets up, builds, and gives the call of `program`, as yet without what is passed on.
     pub(crate) fn prepare(&self, verb: &str, program: &str) -> Result<Command> {
-        self.prepare_after(verb, program, |_| Ok(()))
+        prepare(self.profile, verb, program)
     }
 
     /// As [`Self::prepare`], with the agent of another layout beside.
     pub(crate) fn prepare_two(&self, verb: &str, program: &str) -> Result<Command> {
-        self.prepare_after(verb, program, build::other_layout)
+        prepare_after(self.profile, verb, program, build::other_layout)
     }
+}
 
-    fn prepare_after(
-        &self,
-        verb: &str,
-        program: &str,
-        build_first: impl FnOnce(Profile) -> Result<()>,
-    ) -> Result<Command> {
-        let reason = "it makes network namespaces and attaches programs to a cgroup";
-        privilege::require(verb, reason)?;
-        setup::run()?;
-        build_first(self.profile)?;
-        build::programs(self.profile)?;
-        built(self.profile, program)
-    }
+/// Sets up, builds, and gives the call of `program`.
+pub(crate) fn prepare(profile: Profile, verb: &str, program: &str) -> Result<Command> {
+    prepare_after(profile, verb, program, |_| Ok(()))
+}
+
+fn prepare_after(
+    profile: Profile,
+    verb: &str,
+    program: &str,
+    build_first: impl FnOnce(Profile) -> Result<()>,
+) -> Result<Command> {
+    let reason = "it makes network namespaces and attaches programs to a cgroup";
+    privilege::require(verb, reason)?;
+    setup::run()?;
+    build_first(profile)?;
+    build::programs(profile)?;
+    built(profile, program)
 }
 
 /// The call of a `program` that `build` has left.

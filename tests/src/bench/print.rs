@@ -19,12 +19,14 @@ impl fmt::Display for Outcome {
             "Linux {}, {} x {}, load {}, {} build",
             machine.kernel, machine.processors, machine.processor, machine.load, machine.profile
         )?;
-        writeln!(
-            f,
-            "medians of {} rounds of {} datagrams, {} a system call, or of what takes as long; in \
-             brackets the quartiles",
-            self.rounds, self.packets, self.batch
-        )?;
+        writeln!(f, "medians, in brackets the quartiles")?;
+        if !self.traffic.is_empty() {
+            writeln!(
+                f,
+                "traffic: {} rounds of {} datagrams, {} a system call, or of what takes as long",
+                self.rounds, self.packets, self.batch
+            )?;
+        }
         for traffic in &self.traffic {
             writeln!(f, "\n{traffic}")?;
         }
