@@ -24,6 +24,7 @@ pub(crate) mod connections;
 mod contender;
 mod filter;
 mod flood;
+mod growth;
 mod idle;
 mod lookups;
 mod print;

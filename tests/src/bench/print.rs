@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use super::{
+    growth::{By, Row},
     quartiles::Quartiles,
     report::{Figures, Outcome, Path, Traffic},
     scenario::{Force, Scenario, Shape},
@@ -30,6 +31,12 @@ impl fmt::Display for Outcome {
         for traffic in &self.traffic {
             writeln!(f, "\n{traffic}")?;
         }
+        for by in [By::Addresses, By::Rules] {
+            if let Some((values, rows)) = by.rows(&self.traffic) {
+                writeln!(f, "\nns added a packet, by {}", by.name())?;
+                writeln!(f, "{}", growth(&values, &rows))?;
+            }
+        }
         writeln!(f, "\nprograms alone, {} runs a figure", self.repeat)?;
         writeln!(f, "{}", programs(&self.programs))?;
         match &self.idle {
@@ -42,15 +49,7 @@ impl fmt::Display for Outcome {
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Scenario { shape, force, senders } = self.scenario;
-        let family = if force.family == Family::V4 { "IPv4" } else { "IPv6" };
-        let shape = match shape {
-            Shape::Connected => "UDP to one destination, connected",
-            Shape::Many => "UDP to many destinations, unconnected",
-            Shape::Connections => "TCP connect and close",
-            Shape::Bulk => "TCP in bulk",
-            Shape::Lookups => "DNS questions for allowed names",
-            Shape::NewNames => "DNS questions for allowed names, each for the first time",
-        };
+        let (family, shape) = (family_name(force.family), shape_name(shape));
         let Force { addresses, rules, .. } = force;
         write!(f, "{family}, {shape}; addresses {addresses}, rules {rules}, senders {senders}")?;
         writeln!(f, "\nns {}; noise {}", self.unit, self.noise.map_or_else(no_figure, shown))?;
@@ -86,6 +85,44 @@ fn row(figures: &Figures) -> [String; 6] {
         decimal(figures.percent),
         if figures.sent == 0 { no_figure() } else { packets() },
     ]
+}
+
+const fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    }
+}
+
+const fn shape_name(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Connected => "UDP to one destination, connected",
+        Shape::Many => "UDP to many destinations, unconnected",
+        Shape::Connections => "TCP connect and close",
+        Shape::Bulk => "TCP in bulk",
+        Shape::Lookups => "DNS questions for allowed names",
+        Shape::NewNames => "DNS questions for allowed names, each for the first time",
+    }
+}
+
+/// A line for each kind of traffic and contender, a column for each value.
+fn growth(values: &[u32], rows: &[Row]) -> String {
+    let values = values.iter().map(ToString::to_string);
+    let header: Vec<String> = ["", ""]
+        .map(String::from)
+        .into_iter()
+        .chain(values)
+        .chain(["GROWTH, %".to_owned()])
+        .collect();
+    let mut table = table(&header);
+    for row in rows {
+        let traffic = format!("{}, {}", family_name(row.family), shape_name(row.shape));
+        let added = row.added.iter().map(|it| it.map_or_else(no_figure, |it| format!("{it:.0}")));
+        let percent = row.percent().map_or_else(no_figure, |it| format!("{it:.0}"));
+        let names = [traffic, row.contender.to_string()];
+        table.add_row(names.into_iter().chain(added).chain([percent]));
+    }
+    trimmed(&table)
 }
 
 fn no_figure() -> String {
