@@ -4,9 +4,14 @@ use std::{ffi::OsString, os::unix::process::CommandExt as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::{build::Profile, program, setup, step};
+use crate::{
+    build::{self, Profile},
+    program, setup, step,
+};
 
 const PROGRAM: &str = "enforcer-bench";
+/// What it runs: itself, what it measures, and the program with the rig's hidden verbs.
+const PROGRAMS: [&str; 3] = [PROGRAM, "enforcer", "enforcer-demo"];
 
 /// What is measured is what is shipped, unless it is said otherwise.
 #[derive(Debug, clap::Args)]
@@ -22,7 +27,7 @@ pub(crate) struct Arguments {
 /// Sets up, builds, and becomes the bench.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let profile = if arguments.debug { Profile::default() } else { Profile::RELEASE };
-    let mut bench = program::prepare(profile, "bench", PROGRAM)?;
+    let mut bench = program::prepare(profile, "bench", PROGRAM, |it| build::only(it, &PROGRAMS))?;
     // What is missing is told beside the figures; the others are measured.
     if let Err(error) = setup::for_bench() {
         step::complain(&error);

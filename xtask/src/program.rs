@@ -21,31 +21,29 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Sets up, builds, and gives the call of `program`, as yet without what is passed on.
     pub(crate) fn prepare(&self, verb: &str, program: &str) -> Result<Command> {
-        prepare(self.profile, verb, program)
+        prepare(self.profile, verb, program, build::programs)
     }
 
     /// As [`Self::prepare`], with the agent of another layout beside.
     pub(crate) fn prepare_two(&self, verb: &str, program: &str) -> Result<Command> {
-        prepare_after(self.profile, verb, program, build::other_layout)
+        prepare(self.profile, verb, program, |profile| {
+            build::other_layout(profile)?;
+            build::programs(profile)
+        })
     }
 }
 
 /// Sets up, builds, and gives the call of `program`.
-pub(crate) fn prepare(profile: Profile, verb: &str, program: &str) -> Result<Command> {
-    prepare_after(profile, verb, program, |_| Ok(()))
-}
-
-fn prepare_after(
+pub(crate) fn prepare(
     profile: Profile,
     verb: &str,
     program: &str,
-    build_first: impl FnOnce(Profile) -> Result<()>,
+    build: impl FnOnce(Profile) -> Result<()>,
 ) -> Result<Command> {
     let reason = "it makes network namespaces and attaches programs to a cgroup";
     privilege::require(verb, reason)?;
     setup::run()?;
-    build_first(profile)?;
-    build::programs(profile)?;
+    build(profile)?;
     built(profile, program)
 }
 
