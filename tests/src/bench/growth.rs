@@ -75,7 +75,7 @@ impl By {
         }
         let mut rows = Vec::new();
         for family in [Family::V4, Family::V6] {
-            for shape in [Shape::Connected, Shape::Many] {
+            for shape in [Shape::Connected, Shape::Few, Shape::Many] {
                 for contender in Contender::ALL.into_iter().filter(|it| !it.is_nothing()) {
                     let added = values.iter().map(|value| {
                         let found = concerned.iter().find(|it| {

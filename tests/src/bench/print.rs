@@ -97,6 +97,7 @@ const fn family_name(family: Family) -> &'static str {
 const fn shape_name(shape: Shape) -> &'static str {
     match shape {
         Shape::Connected => "UDP to one destination, connected",
+        Shape::Few => "UDP to ten destinations, unconnected",
         Shape::Many => "UDP to many destinations, unconnected",
         Shape::Connections => "TCP connect and close",
         Shape::Bulk => "TCP in bulk",

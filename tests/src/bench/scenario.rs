@@ -22,7 +22,9 @@ const SENDERS: u32 = 2;
 pub enum Shape {
     /// Datagrams to one destination, to which the socket is connected; it has answered once.
     Connected,
-    /// Datagrams, each to another destination than the one before; none answers.
+    /// Datagrams to ten destinations in turn, however many the list has; none answers.
+    Few,
+    /// Datagrams to up to 4,096 destinations of the list, each to another destination than the one before; none answers.
     Many,
     /// TCP connections that are made and closed at once, their sockets made for it.
     Connections,
@@ -38,7 +40,7 @@ impl Shape {
     /// What a figure is for.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Connected | Self::Many => "a packet",
+            Self::Connected | Self::Few | Self::Many => "a packet",
             Self::Connections => "a connection",
             Self::Bulk => "a megabyte",
             Self::Lookups | Self::NewNames => "a question",
@@ -47,7 +49,7 @@ impl Shape {
 
     /// Whether nothing ever comes back.
     pub(super) const fn is_one_way(self) -> bool {
-        matches!(self, Self::Connected | Self::Many)
+        matches!(self, Self::Connected | Self::Few | Self::Many)
     }
 
     /// Whether resolvers are asked.
@@ -58,7 +60,7 @@ impl Shape {
     /// Units of a sample that takes about as long as so many datagrams.
     pub(super) fn units(self, datagrams: u32) -> u32 {
         let each = match self {
-            Self::Connected | Self::Many => 1,
+            Self::Connected | Self::Few | Self::Many => 1,
             Self::Lookups | Self::NewNames => 8,
             Self::Connections => 32,
             Self::Bulk => 256,
@@ -100,6 +102,7 @@ pub(super) fn all(sizes: &[u32]) -> Vec<Scenario> {
             let force = Force { family, addresses: *addresses, rules: 1 };
             let mut add = |shape, senders| all.push(Scenario { shape, force, senders });
             add(Shape::Connected, 1);
+            add(Shape::Few, 1);
             add(Shape::Many, 1);
             if Some(addresses) != usual {
                 continue;
@@ -116,7 +119,7 @@ pub(super) fn all(sizes: &[u32]) -> Vec<Scenario> {
     }
     if let Some(addresses) = usual {
         let force = Force { family: Family::V4, addresses: *addresses, rules: MANY_RULES };
-        for shape in [Shape::Connected, Shape::Many] {
+        for shape in [Shape::Connected, Shape::Few, Shape::Many] {
             all.push(Scenario { shape, force, senders: 1 });
         }
     }
@@ -147,7 +150,7 @@ mod tests {
             assert!(all.iter().any(|it| it.shape == *shape && it.force.addresses == 1_000));
         }
         let of_datagrams = |size| all.iter().filter(|it| it.force.addresses == size).count();
-        assert_eq!([of_datagrams(10), of_datagrams(100_000)], [4, 4]);
+        assert_eq!([of_datagrams(10), of_datagrams(100_000)], [6, 6]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::{Insider, Rig, probe::Family, service};
 
 /// How long an answer may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// As many destinations as the shortest list has, so that longer ones can be compared with it.
+const FEW: usize = 10;
 /// Destinations of connections: more would tell no more, and have to be told to another process.
 const CONNECTED_TO: usize = 64;
 
@@ -54,6 +56,11 @@ impl Sender {
                 let near = datagrams(&insider, any)?;
                 greet(&near, &far(rig, middle)?, middle)?;
                 Self::Flood(Flood::connected(near))
+            }
+            Shape::Few => {
+                let step = destinations.len().div_ceil(FEW).max(1);
+                let few: Vec<_> = destinations.into_iter().step_by(step).collect();
+                Self::Flood(Flood::unconnected(datagrams(&insider, any)?, &few))
             }
             Shape::Many => {
                 Self::Flood(Flood::unconnected(datagrams(&insider, any)?, &destinations))
