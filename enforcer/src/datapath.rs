@@ -13,6 +13,7 @@
 
 pub mod attach;
 mod beside;
+mod bulk;
 mod claim;
 pub mod document;
 mod guard;
@@ -26,6 +27,7 @@ pub mod memory;
 mod names;
 pub mod pin;
 mod predecessor;
+mod prefixes;
 pub mod preflight;
 mod probe;
 pub mod quota;
@@ -38,6 +40,7 @@ mod state;
 mod succession;
 mod sync;
 mod sys;
+mod transition;
 mod unload;
 mod uplinks;
 

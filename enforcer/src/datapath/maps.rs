@@ -1,6 +1,6 @@
 //! Typed access to the pinned maps of one start.
 
-use std::fs;
+use std::{fs, os::fd::AsFd as _};
 
 use aya::{
     Pod,
@@ -22,7 +22,7 @@ use enforcer_common::{
     uplink::Uplink,
 };
 
-use super::{DatapathError, pin::Instance, reading::Counter};
+use super::{DatapathError, bulk::Bulk, pin::Instance, reading::Counter};
 use crate::policy::compile::Prefix;
 
 pub(super) type Ports = [u16; PORTS];
@@ -46,8 +46,8 @@ pub(super) struct Maps {
     pub(super) addrs: HashMap<MapData, AddressKey, AddressEntry>,
     pub(super) slot_use: Array<MapData, SlotUse>,
     pub(super) gone: Array<MapData, u64>,
-    pub(super) hosts: HashMap<MapData, Address, RuleMask>,
-    pub(super) cidrs: LpmTrie<MapData, Address, RuleMask>,
+    pub(super) hosts: Bulk<HashMap<MapData, Address, RuleMask>>,
+    pub(super) cidrs: Bulk<LpmTrie<MapData, Address, RuleMask>>,
     pub(super) names: LpmTrie<MapData, NameKey, NameEntry>,
     pub(super) name_checks: Array<MapData, LabelCheck>,
     pub(super) special: LpmTrie<MapData, Address, u32>,
@@ -88,8 +88,8 @@ impl Maps {
             addrs: at(map::ADDRS).hash()?,
             slot_use: at(map::USE).array()?,
             gone: at(map::GONE).array()?,
-            hosts: at(map::HOSTS).hash()?,
-            cidrs: at(map::CIDRS).trie()?,
+            hosts: at(map::HOSTS).bulk(Opener::hash)?,
+            cidrs: at(map::CIDRS).bulk(Opener::trie)?,
             names: at(map::NAMES).trie()?,
             name_checks: at(map::NAME_CHECKS).array()?,
             special: at(map::SPECIAL).trie()?,
@@ -148,6 +148,16 @@ impl Opener<'_> {
 
     pub(super) fn ring(&self) -> Result<RingBuf<MapData>, DatapathError> {
         RingBuf::try_from(Map::RingBuf(self.data()?)).map_err(DatapathError::map("open", self.name))
+    }
+
+    /// A map that is written in batches; `open` opens it as what it is.
+    fn bulk<M>(
+        &self,
+        open: impl FnOnce(&Self) -> Result<M, DatapathError>,
+    ) -> Result<Bulk<M>, DatapathError> {
+        let own = self.data()?.fd().as_fd().try_clone_to_owned();
+        let own = own.map_err(DatapathError::pin("open the pin", self.instance.map(self.name)))?;
+        Ok(Bulk::new(open(self)?, own, self.name))
     }
 
     fn trie<K: Pod, V: Pod>(&self) -> Result<LpmTrie<MapData, K, V>, DatapathError> {

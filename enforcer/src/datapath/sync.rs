@@ -10,10 +10,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use aya::{
-    maps::{HashMap, LpmTrie, MapData, MapError, PerCpuValues},
+    maps::{MapError, PerCpuValues},
     util::nr_cpus,
 };
 use enforcer_common::{
@@ -28,6 +29,7 @@ use super::{
     Datapath, DatapathError,
     maps::{removed, trie_key},
     names::AppliedNames,
+    transition::Transition,
 };
 use crate::policy::compile::{Prefix, PrefixTable, Tables};
 
@@ -36,7 +38,7 @@ use crate::policy::compile::{Prefix, PrefixTable, Tables};
 pub(super) struct Applied {
     pub(super) generation: u64,
     pub(super) active: RuleMask,
-    prefixes: PrefixTable,
+    prefixes: Arc<PrefixTable>,
     virtual_ranges: Vec<Prefix>,
     workloads: BTreeMap<u64, RuleMask>,
     resolvers: Vec<(Address, u16)>,
@@ -88,8 +90,10 @@ impl Datapath {
             return Err(DatapathError::Unsettled);
         }
         let generation = self.applied.generation + 1;
-        if let Err(error) = self.write_and_flip(tables, workloads, generation) {
-            if let Err(leftover) = self.withdraw(tables, workloads) {
+        let old = Arc::clone(&self.applied.prefixes);
+        let way = Transition::between(&old, &tables.prefixes);
+        if let Err(error) = self.write_and_flip(tables, workloads, &way, generation) {
+            if let Err(leftover) = self.withdraw(tables, workloads, &way) {
                 tracing::error!(%leftover, "withdraw a policy that could not be applied");
                 self.applied.is_unsettled = true;
             }
@@ -99,13 +103,13 @@ impl Datapath {
         freed.subtract(&tables.active);
         // Held until the end: an early return leaves traces of the old policy in the tables.
         self.applied.is_unsettled = true;
-        self.settle(tables, workloads)?;
+        self.settle(tables, workloads, &way)?;
         self.settle_names(&tables.name_trie, generation)?;
         self.clear_rules(&freed)?;
         self.clear_counters(&freed)?;
         let applied = &mut self.applied;
         (applied.generation, applied.active) = (generation, tables.active);
-        applied.prefixes = tables.prefixes.clone();
+        applied.prefixes = Arc::clone(&tables.prefixes);
         applied.virtual_ranges = tables.virtual_ranges.clone().unwrap_or_default();
         applied.workloads.clone_from(workloads);
         applied.resolvers.clone_from(&tables.resolvers);
@@ -119,9 +123,10 @@ impl Datapath {
         &mut self,
         tables: &Tables,
         workloads: &BTreeMap<u64, RuleMask>,
+        way: &Transition<'_>,
         generation: u64,
     ) -> Result<(), DatapathError> {
-        self.write_union(tables, workloads)?;
+        self.write_union(tables, workloads, way)?;
         self.write_both_names(&tables.name_trie, generation)?;
         self.write_idle(tables, generation)?;
         let mut added = tables.active;
@@ -145,20 +150,9 @@ impl Datapath {
         &mut self,
         tables: &Tables,
         workloads: &BTreeMap<u64, RuleMask>,
+        way: &Transition<'_>,
     ) -> Result<(), DatapathError> {
-        let (old, new) = (&self.applied.prefixes, &tables.prefixes);
-        for (address, _) in &new.hosts {
-            match old.host(address) {
-                Some(before) => write_host(&mut self.maps.hosts, address, before)?,
-                None => removed(self.maps.hosts.remove(address), map::HOSTS)?,
-            }
-        }
-        for (prefix, mask) in &old.prefixes {
-            write_prefix(&mut self.maps.cidrs, prefix, mask)?;
-        }
-        for (prefix, _) in new.prefixes.iter().filter(|(prefix, _)| old.exactly(prefix).is_none()) {
-            removed(self.maps.cidrs.remove(&trie_key(prefix)), map::CIDRS)?;
-        }
+        self.withdraw_prefixes(way)?;
         for id in workloads.keys() {
             match self.applied.workloads.get(id) {
                 Some(before) => {
@@ -169,7 +163,7 @@ impl Datapath {
             }
         }
         for range in tables.virtual_ranges.iter().flatten() {
-            if !self.applied.virtual_ranges.contains(range) {
+            if self.applied.virtual_ranges.binary_search(range).is_err() {
                 removed(self.maps.virtual_ranges.remove(&trie_key(range)), map::VIRTUAL)?;
             }
         }
@@ -266,25 +260,9 @@ impl Datapath {
         &mut self,
         tables: &Tables,
         workloads: &BTreeMap<u64, RuleMask>,
+        way: &Transition<'_>,
     ) -> Result<(), DatapathError> {
-        let (old, new) = (&self.applied.prefixes, &tables.prefixes);
-        for (address, mask) in &new.hosts {
-            let mut both = *mask;
-            let before = old.host(address);
-            both.unite(before.unwrap_or(&RuleMask::EMPTY));
-            if before != Some(&both) {
-                write_host(&mut self.maps.hosts, address, &both)?;
-            }
-        }
-        // Every prefix of either policy exists until the flip, and carries what the longest
-        // prefix around it says in the other.
-        let either = old.prefixes.iter().chain(&new.prefixes).map(|(prefix, _)| prefix);
-        for prefix in either {
-            let both = old.with(new, prefix);
-            if old.exactly(prefix) != Some(&both) {
-                write_prefix(&mut self.maps.cidrs, prefix, &both)?;
-            }
-        }
+        self.unite_prefixes(way)?;
         for (id, mask) in workloads {
             let mut both = *mask;
             both.unite(self.applied.workloads.get(id).unwrap_or(&RuleMask::EMPTY));
@@ -342,31 +320,13 @@ impl Datapath {
         &mut self,
         tables: &Tables,
         workloads: &BTreeMap<u64, RuleMask>,
+        way: &Transition<'_>,
     ) -> Result<(), DatapathError> {
-        let (old, new) = (&self.applied.prefixes, &tables.prefixes);
-        for (address, mask) in &new.hosts {
-            if old.host(address).is_some_and(|before| before != mask) {
-                write_host(&mut self.maps.hosts, address, mask)?;
-            }
-        }
-        for (address, _) in old.hosts.iter().filter(|(address, _)| new.host(address).is_none()) {
-            removed(self.maps.hosts.remove(address), map::HOSTS)?;
-        }
-        if !old.prefixes.is_empty() {
-            for (prefix, mask) in &new.prefixes {
-                if old.with(new, prefix) != *mask {
-                    write_prefix(&mut self.maps.cidrs, prefix, mask)?;
-                }
-            }
-        }
-        for (prefix, _) in &old.prefixes {
-            if new.exactly(prefix).is_none() {
-                removed(self.maps.cidrs.remove(&trie_key(prefix)), map::CIDRS)?;
-            }
-        }
+        self.settle_prefixes(way)?;
         self.set_workloads(workloads)?;
+        let kept = tables.virtual_ranges.as_deref().unwrap_or_default();
         for range in &self.applied.virtual_ranges {
-            if !tables.virtual_ranges.iter().flatten().any(|kept| kept == range) {
+            if kept.binary_search(range).is_err() {
                 removed(self.maps.virtual_ranges.remove(&trie_key(range)), map::VIRTUAL)?;
             }
         }
@@ -378,20 +338,4 @@ impl Datapath {
         }
         Ok(())
     }
-}
-
-fn write_host(
-    hosts: &mut HashMap<MapData, Address, RuleMask>,
-    address: &Address,
-    mask: &RuleMask,
-) -> Result<(), DatapathError> {
-    hosts.insert(address, mask, 0).map_err(DatapathError::map("write", map::HOSTS))
-}
-
-fn write_prefix(
-    cidrs: &mut LpmTrie<MapData, Address, RuleMask>,
-    prefix: &Prefix,
-    mask: &RuleMask,
-) -> Result<(), DatapathError> {
-    cidrs.insert(&trie_key(prefix), mask, 0).map_err(DatapathError::map("write", map::CIDRS))
 }

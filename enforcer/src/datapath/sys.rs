@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "system calls; each is one operation on descriptors that are held")]
 
 use std::{
+    cell::Cell,
     ffi::{CString, c_long},
     io,
     os::{
@@ -11,6 +12,7 @@ use std::{
     path::Path,
 };
 
+use aya::Pod;
 use nix::libc;
 
 /// Commands of `bpf(2)` (include/uapi/linux/bpf.h, 6.18).
@@ -19,6 +21,8 @@ const BPF_MAP_UPDATE_ELEM: c_long = 2;
 const BPF_MAP_GET_NEXT_KEY: c_long = 4;
 const BPF_OBJ_PIN: c_long = 6;
 const BPF_OBJ_GET: c_long = 7;
+const BPF_MAP_UPDATE_BATCH: c_long = 26;
+const BPF_MAP_DELETE_BATCH: c_long = 27;
 const BPF_LINK_CREATE: c_long = 28;
 const BPF_LINK_UPDATE: c_long = 29;
 const BPF_LINK_DETACH: c_long = 34;
@@ -35,6 +39,30 @@ struct Element {
     /// Of the value, or of the next key.
     value: u64,
     flags: u64,
+}
+
+/// `batch` of `union bpf_attr`.
+#[repr(C)]
+struct Batch {
+    /// Where a walk goes on, and where it stopped; not of those that write.
+    from: u64,
+    to: u64,
+    keys: u64,
+    values: u64,
+    /// How many there are; the kernel writes how many it has done.
+    count: Cell<u32>,
+    map: RawFd,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// A batch that the kernel did not do, or not to its end.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    /// How many of its entries are done; the next one is what the kernel stumbled over.
+    pub(super) done: usize,
+    /// What it said.
+    pub(super) error: io::Error,
 }
 
 /// `link_create` of `union bpf_attr`.
@@ -176,6 +204,56 @@ pub(super) fn insert(
     let (key, value) = (key.as_ptr() as u64, value.as_ptr() as u64);
     let element = Element { map: map.as_raw_fd(), padding: 0, key, value, flags };
     bpf(BPF_MAP_UPDATE_ELEM, &element).map(drop)
+}
+
+/// Writes the entries of many keys, in their order (5.6 and later).
+///
+/// # Errors
+///
+/// How far it came, and what the kernel said: that such maps know no batches, or what it says of a
+/// single entry.
+pub(super) fn insert_all<K: Pod, V: Pod>(
+    map: BorrowedFd<'_>,
+    keys: &[K],
+    values: &[V],
+) -> Result<(), Stopped> {
+    let count = keys.len().min(values.len());
+    batch(BPF_MAP_UPDATE_BATCH, map, keys.as_ptr() as u64, values.as_ptr() as u64, count)
+}
+
+/// Removes the entries of many keys, in their order (5.6 and later).
+///
+/// # Errors
+///
+/// As [`insert_all`]; a key that is not there is an error as well (ENOENT).
+pub(super) fn remove_all<K: Pod>(map: BorrowedFd<'_>, keys: &[K]) -> Result<(), Stopped> {
+    batch(BPF_MAP_DELETE_BATCH, map, keys.as_ptr() as u64, 0, keys.len())
+}
+
+fn batch(
+    command: c_long,
+    map: BorrowedFd<'_>,
+    keys: u64,
+    values: u64,
+    count: usize,
+) -> Result<(), Stopped> {
+    let stopped = |done, error| Stopped { done, error };
+    let all = u32::try_from(count).map_err(|error| stopped(0, io::Error::other(error)))?;
+    let batch = Batch {
+        from: 0,
+        to: 0,
+        keys,
+        values,
+        count: Cell::new(all),
+        map: map.as_raw_fd(),
+        element_flags: 0,
+        flags: 0,
+    };
+    bpf(command, &batch).map(drop).map_err(|error| {
+        // A kernel that refuses the call as a whole leaves the count as it was.
+        let done = batch.count.get();
+        stopped(if done < all { done as usize } else { 0 }, error)
+    })
 }
 
 fn is_there(result: io::Result<c_long>) -> io::Result<bool> {

@@ -60,7 +60,7 @@ pub struct Tables {
     /// Rules that learn private addresses.
     pub private_answers: RuleMask,
     /// Single addresses and prefixes of CIDR rules.
-    pub prefixes: PrefixTable,
+    pub prefixes: Arc<PrefixTable>,
     /// Ports and protocols.
     pub ports: PortTable,
     /// The rules of each selected cgroup path, sorted by path.
@@ -193,7 +193,7 @@ pub fn compile(
         deny: having(|rule| rule.action == Action::Deny),
         everyone: having(|rule| rule.from.is_empty()),
         private_answers: having(|rule| rule.allow_private_answers),
-        prefixes: prefixes.build(),
+        prefixes: Arc::new(prefixes.build()),
         ports,
         workloads: workloads.into_iter().collect(),
         names,

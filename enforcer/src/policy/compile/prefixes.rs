@@ -68,13 +68,6 @@ impl PrefixTable {
         self.prefixes.get(index).map(|(_, mask)| mask)
     }
 
-    /// The rules that `self` or `other` has around a prefix.
-    pub fn with(&self, other: &Self, prefix: &Prefix) -> RuleMask {
-        let mut both = self.longest(prefix).copied().unwrap_or(RuleMask::EMPTY);
-        both.unite(other.longest(prefix).unwrap_or(&RuleMask::EMPTY));
-        both
-    }
-
     /// The rules of the longest prefix around an address.
     pub fn around(&self, address: &Address) -> Option<&RuleMask> {
         self.longest(&Prefix { address: *address, bits: ADDRESS_BITS })
