@@ -18,18 +18,18 @@ const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0,
 /// Adds a doubt for each part of a rule that has no effect whatever the other rules are.
 pub(super) fn doubts<'p>(rule: &'p Rule, dns: &DnsSettings, doubts: &mut Vec<Doubt<'p>>) {
     for endpoint in &rule.to {
-        let text = destination(endpoint);
+        let text = || destination(endpoint);
         let found = match endpoint {
             Endpoint::Fqdn { pattern, .. } if is_too_long(pattern) => Some((
-                format!("no name is long enough for `{text}` and so many labels"),
+                format!("no name is long enough for `{}` and so many labels", text()),
                 "a name has at most 253 characters: ask for fewer labels",
             )),
             Endpoint::Cidr { prefix, except, .. } if is_used_up(*prefix, except) => Some((
-                format!("the exceptions leave nothing of `{text}`"),
+                format!("the exceptions leave nothing of `{}`", text()),
                 "remove the destination, or some of its exceptions",
             )),
             Endpoint::Cidr { prefix, .. } if is_loopback(*prefix) => Some((
-                format!("no rule decides about `{text}`: loopback always passes"),
+                format!("no rule decides about `{}`: loopback always passes", text()),
                 "remove the destination",
             )),
             Endpoint::Fqdn { .. } | Endpoint::Cidr { .. } => None,
