@@ -12,7 +12,7 @@ use crate::{
         },
         layout,
     },
-    policy::{PortSpec, Rule, WorkloadSelector, compile::Slots},
+    policy::{PortSpec, Rule, WorkloadSelector},
     resolver::Progress,
 };
 
@@ -51,7 +51,8 @@ pub(super) fn document(
     progress: &Progress,
 ) -> Document {
     let file = &enforcement.file;
-    let rules = file.policy.rules.iter().zip(&enforcement.tables.slots);
+    let tables = &enforcement.tables;
+    let rules = file.policy.rules.iter().zip(&tables.slots).zip(&tables.digests);
     let mut problems = Vec::new();
     if enforcement.learning.is_full {
         problems.push(
@@ -84,7 +85,7 @@ pub(super) fn document(
             resolvers: circumstances.resolvers.iter().map(ToString::to_string).collect(),
             reload_error: circumstances.reload_error.clone(),
         },
-        rules: rules.map(|(rule, slot)| rule_info(rule, *slot)).collect(),
+        rules: rules.map(|((rule, slot), digest)| rule_info(rule, *slot, digest)).collect(),
         layouts: layout::own(),
         highest_resolver_number: enforcement.datapath.highest_resolver_number(),
         restored: circumstances.restored,
@@ -119,11 +120,11 @@ pub(super) fn without_details(mut document: Document) -> Document {
     document
 }
 
-fn rule_info(rule: &Rule, slot: u16) -> RuleInfo {
+fn rule_info(rule: &Rule, slot: u16, digest: &str) -> RuleInfo {
     let shown = |texts: &mut dyn Iterator<Item = String>| texts.take(RuleInfo::SHOWN).collect();
     RuleInfo {
         slot,
-        digest: Slots::digest_of(rule),
+        digest: digest.to_owned(),
         name: rule.name.clone(),
         action: rule.action.to_string(),
         from: rule.from.iter().map(|WorkloadSelector::Cgroup(path)| path.clone()).collect(),

@@ -51,6 +51,8 @@ pub struct Tables {
     pub is_audit: bool,
     /// The slot of each rule, in the order of the policy.
     pub slots: Vec<u16>,
+    /// What identifies each rule, in the order of the policy: SHA-256 of its text, in hexadecimal.
+    pub digests: Vec<String>,
     /// Rules in force.
     pub active: RuleMask,
     /// Rules that deny.
@@ -162,7 +164,7 @@ pub fn compile(
     slots: &mut Slots,
 ) -> Result<Tables, CompileError> {
     let mut next_slots = slots.clone();
-    let assigned = next_slots.assign(&policy.rules)?;
+    let (assigned, digests) = next_slots.assign(&policy.rules)?;
     let rules = || policy.rules.iter().zip(assigned.iter().copied());
 
     let ports = PortTable::build(
@@ -211,6 +213,7 @@ pub fn compile(
         rejects_forwarded: policy.rejects_forwarded,
         resolvers: resolver_keys(resolvers),
         slots: assigned,
+        digests,
     };
     *slots = next_slots;
     Ok(tables)

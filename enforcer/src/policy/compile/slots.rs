@@ -4,7 +4,10 @@
 //! keeps its slot, and with it its counters, as far as the order allows. A slot that a rule has
 //! lost is not given to another in the same step: the kernel's tables still hold its bits.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt::{self, Write as _},
+};
 
 use enforcer_common::{abi::MAX_RULES, rule_mask::RuleMask};
 
@@ -23,8 +26,8 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// The slots of an earlier start: those of its rules, by the digest of each as
-    /// [`Self::digest_of`] gives it, and others that may not be given away yet.
+    /// The slots of an earlier start: those of its rules, by the digest of each
+    /// ([`super::Tables::digests`]), and others that may not be given away yet.
     pub fn inherited(
         rules: impl IntoIterator<Item = (impl AsRef<str>, u16)>,
         reserved: RuleMask,
@@ -41,11 +44,6 @@ impl Slots {
         Self { owners, reserved }
     }
 
-    /// What identifies a rule, in hexadecimal.
-    pub fn digest_of(rule: &Rule) -> String {
-        hex(&digest(rule))
-    }
-
     /// Slots that some rule owns, or that may not be given to any.
     pub fn used(&self) -> RuleMask {
         let mut used: RuleMask = self.owners.values().flatten().copied().collect();
@@ -58,8 +56,11 @@ impl Slots {
         self.reserved = RuleMask::EMPTY;
     }
 
-    /// Gives each rule a slot, ascending.
-    pub(super) fn assign(&mut self, rules: &[Rule]) -> Result<Vec<u16>, CompileError> {
+    /// Gives each rule a slot, ascending; with it comes what identifies the rule, in hexadecimal.
+    pub(super) fn assign(
+        &mut self,
+        rules: &[Rule],
+    ) -> Result<(Vec<u16>, Vec<String>), CompileError> {
         if rules.len() > MAX_RULES {
             return Err(CompileError::TooManyRules { count: rules.len() });
         }
@@ -72,11 +73,12 @@ impl Slots {
             let kept = kept.iter().flatten().count();
             CompileError::NoFreeSlots { changed: rules.len() - kept, kept }
         })?;
+        let digests = texts.iter().map(hex).collect();
         self.owners.clear();
         for (text, slot) in texts.into_iter().zip(assigned.iter().copied()) {
             self.owners.entry(text).or_default().push_back(slot);
         }
-        Ok(assigned)
+        Ok((assigned, digests))
     }
 }
 
@@ -84,10 +86,9 @@ impl Slots {
 type Digest = [u8; 32];
 
 fn hex(digest: &Digest) -> String {
-    use std::fmt::Write as _;
     digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a string cannot fail.
-        let _: std::fmt::Result = write!(text, "{byte:02x}");
+        let _: fmt::Result = write!(text, "{byte:02x}");
         text
     })
 }
@@ -110,11 +111,16 @@ fn digest(rule: &Rule) -> Digest {
     let mut hash = Sha256::new();
     hash.update(format!("{name}|{action}|{from:?}|{ports:?}|{allow_private_answers}|"));
     hash.update(format!("{:?}", origin.preset));
+    // One buffer for all: there may be a million.
+    let mut text = String::new();
     for endpoint in to {
-        hash.update(match endpoint {
-            Endpoint::Fqdn { pattern, .. } => format!("|{pattern:?}"),
-            Endpoint::Cidr { prefix, except, .. } => format!("|{prefix}{except:?}"),
-        });
+        text.clear();
+        // Writing to a string cannot fail.
+        let _: fmt::Result = match endpoint {
+            Endpoint::Fqdn { pattern, .. } => write!(text, "|{pattern:?}"),
+            Endpoint::Cidr { prefix, except, .. } => write!(text, "|{prefix}{except:?}"),
+        };
+        hash.update(&text);
     }
     hash.finalize().into()
 }
