@@ -219,9 +219,17 @@ impl Agent {
     }
 
     fn reload(&mut self, asked: Asked) {
-        let path = self.enforcement.file.path.clone();
-        let file = match PolicyFile::read(&path) {
-            Ok(file) => file,
+        let current = &self.enforcement.file;
+        let read = match asked {
+            Asked::Explicitly => PolicyFile::read(&current.path).map(Some),
+            Asked::ByChange => current.read_anew(),
+        };
+        let file = match read {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                self.circumstances.reload_error = None;
+                return;
+            }
             Err(error) => {
                 for rendered in error.rendered() {
                     tracing::error!("{rendered}");
@@ -230,11 +238,6 @@ impl Agent {
                 return;
             }
         };
-        let is_same = file.sha256 == self.enforcement.file.sha256;
-        if is_same && asked == Asked::ByChange {
-            self.circumstances.reload_error = None;
-            return;
-        }
         for warning in &file.warnings {
             tracing::warn!("{warning}");
         }

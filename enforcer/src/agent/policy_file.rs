@@ -69,9 +69,27 @@ impl PolicyFile {
     ///
     /// [`PolicyFileError`].
     pub fn read(path: &Path) -> Result<Self, PolicyFileError> {
-        let unreadable = |source| PolicyFileError::Read { path: path.to_owned(), source };
-        let bytes = fs::read(path).map_err(unreadable)?;
+        let bytes = bytes_of(path)?;
         let sha256 = digest(&bytes);
+        Self::check(path, bytes, sha256)
+    }
+
+    /// Reads the same file again, and checks it if its content is another; `None`: it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyFileError`].
+    pub fn read_anew(&self) -> Result<Option<Self>, PolicyFileError> {
+        let bytes = bytes_of(&self.path)?;
+        let sha256 = digest(&bytes);
+        if sha256 == self.sha256 {
+            return Ok(None);
+        }
+        Self::check(&self.path, bytes, sha256).map(Some)
+    }
+
+    fn check(path: &Path, bytes: Vec<u8>, sha256: String) -> Result<Self, PolicyFileError> {
+        let unreadable = |source| PolicyFileError::Read { path: path.to_owned(), source };
         let source = String::from_utf8(bytes).map_err(|error| {
             unreadable(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
         })?;
@@ -122,6 +140,10 @@ impl PolicyFileError {
             Self::Invalid { first, .. } => format!("{self}: {first}"),
         }
     }
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, PolicyFileError> {
+    fs::read(path).map_err(|source| PolicyFileError::Read { path: path.to_owned(), source })
 }
 
 fn digest(bytes: &[u8]) -> String {
