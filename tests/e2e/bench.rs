@@ -14,7 +14,10 @@ fn the_bench_sends_everything_past_everyone_and_tells_what_is_missing() {
         packets: 64,
         repeat: 100,
         idle: 1,
-        only_programs: false,
+        only: vec![Part::Traffic, Part::Programs, Part::Idle],
+        shapes: vec![],
+        entries: None,
+        loads: 1,
         quick: false,
     };
 

@@ -22,6 +22,7 @@ mod clock;
 mod column;
 pub(crate) mod connections;
 mod contender;
+mod control;
 mod filter;
 mod flood;
 mod growth;
@@ -38,11 +39,12 @@ mod trivial;
 use std::{fs, thread};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::{allowlist::Allowlist, column::Column};
 pub use self::{
     contender::Contender,
+    control::{Control, Kind, Step, Timed},
     idle::Idle,
     quartiles::Quartiles,
     report::{Figures, Machine, Outcome, Path, Traffic},
@@ -54,6 +56,22 @@ use crate::Rig;
 const SIZES: [u32; 4] = [10, 1_000, 100_000, 1_000_000];
 /// The last of them takes minutes to load, rather than seconds.
 const QUICK_SIZES: usize = 3;
+/// Entries of the policies that are loaded and reloaded.
+const ENTRIES: u32 = 1_000_000;
+const QUICK_ENTRIES: u32 = 100_000;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Real traffic past all contenders.
+    Traffic,
+    /// Each program over one packet, as the kernel runs it on request: a few seconds.
+    Programs,
+    /// An agent that has nothing to do.
+    Idle,
+    /// Loads and reloads.
+    Control,
+}
 
 /// How much is measured.
 #[derive(Debug, Clone, Args)]
@@ -70,14 +88,23 @@ pub struct Bench {
     /// How often the kernel runs a program for one figure
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub repeat: u32,
-    /// Seconds for which an agent that has nothing to do is looked at; 0: not at all
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    /// Seconds for which an agent that has nothing to do is looked at
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub idle: u32,
-    /// Only how long the kernel runs each program over a packet: a few seconds
-    #[arg(long)]
-    pub only_programs: bool,
-    /// Fewer and shorter samples, and at most 100000 addresses: less than a minute
-    #[arg(long, conflicts_with_all = ["addresses", "rounds", "packets", "repeat", "idle"])]
+    /// Entries of the policies that are loaded and reloaded [default: 1000000]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub entries: Option<u32>,
+    /// How often they are
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub loads: u32,
+    /// Parts that are measured [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Part>,
+    /// Kinds of traffic that are measured [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub shapes: Vec<Shape>,
+    /// Fewer and shorter samples, and at most 100000 addresses: less than two minutes
+    #[arg(long, conflicts_with_all = ["addresses", "rounds", "packets", "repeat", "idle", "loads"])]
     pub quick: bool,
 }
 
@@ -87,12 +114,18 @@ impl Bench {
         let mut all = self.clone();
         if self.quick {
             (all.rounds, all.packets, all.repeat, all.idle) = (11, 2_048, 20_000, 3);
+            all.loads = 3;
+            all.entries = all.entries.or(Some(QUICK_ENTRIES));
         }
         if all.addresses.is_empty() {
             let count = if self.quick { QUICK_SIZES } else { SIZES.len() };
             all.addresses = SIZES.into_iter().take(count).collect();
         }
         all
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
     }
 
     /// Runs it.
@@ -104,14 +137,27 @@ impl Bench {
     pub fn run(&self) -> anyhow::Result<Outcome> {
         let bench = self.spelt_out();
         let mut traffic = Vec::new();
-        let sizes = if bench.only_programs { &[][..] } else { &bench.addresses };
-        let scenarios = scenario::all(sizes);
+        let sizes = if bench.has(Part::Traffic) { &bench.addresses[..] } else { &[] };
+        let mut scenarios = scenario::all(sizes);
+        scenarios.retain(|it| bench.shapes.is_empty() || bench.shapes.contains(&it.shape));
         for scenarios in scenarios.chunk_by(|one, next| one.force == next.force) {
             traffic.extend(
                 bench.measure(scenarios).with_context(|| format!("measure {scenarios:?}"))?,
             );
         }
-        let programs = programs::measure(bench.repeat).context("measure the programs alone")?;
+        let mut programs = Vec::new();
+        if bench.has(Part::Programs) {
+            programs = programs::measure(bench.repeat).context("measure the programs alone")?;
+        }
+        let mut idle = None;
+        if bench.has(Part::Idle) {
+            idle = idle::measure(bench.idle).context("look at an idle agent")?;
+        }
+        let mut control = Vec::new();
+        if bench.has(Part::Control) {
+            control = control::measure(bench.entries.unwrap_or(ENTRIES), bench.loads)
+                .context("measure loads and reloads")?;
+        }
         Ok(Outcome {
             machine: machine()?,
             rounds: bench.rounds,
@@ -120,8 +166,8 @@ impl Bench {
             batch: flood::BATCH,
             traffic,
             programs,
-            idle: idle::measure(if bench.only_programs { 0 } else { bench.idle })
-                .context("look at an idle agent")?,
+            idle,
+            control,
         })
     }
 

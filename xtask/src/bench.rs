@@ -38,5 +38,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Has the bench that `build` has left show what the programs alone take, and comes back.
 pub(crate) fn show_programs(profile: Profile) -> Result<()> {
-    step::run(program::built(profile, PROGRAM)?.arg("--only-programs"))
+    step::run(program::built(profile, PROGRAM)?.arg("--only=programs"))
 }

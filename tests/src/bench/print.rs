@@ -37,12 +37,20 @@ impl fmt::Display for Outcome {
                 writeln!(f, "{}", growth(&values, &rows))?;
             }
         }
-        writeln!(f, "\nprograms alone, {} runs a figure", self.repeat)?;
-        writeln!(f, "{}", programs(&self.programs))?;
-        match &self.idle {
-            Some(idle) => writeln!(f, "\n{idle}"),
-            None => Ok(()),
+        if !self.programs.is_empty() {
+            writeln!(f, "\nprograms alone, {} runs a figure", self.repeat)?;
+            writeln!(f, "{}", programs(&self.programs))?;
         }
+        if let Some(idle) = &self.idle {
+            writeln!(f, "\n{idle}")?;
+        }
+        if !self.control.is_empty() {
+            writeln!(f, "\nloads and reloads, milliseconds: medians, in brackets the quartiles")?;
+        }
+        for control in &self.control {
+            writeln!(f, "\n{control}")?;
+        }
+        Ok(())
     }
 }
 

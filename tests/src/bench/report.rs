@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     contender::Contender,
+    control::Control,
     idle::Idle,
     quartiles::Quartiles,
     scenario::{Scenario, Shape},
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub programs: Vec<Path>,
     /// An agent with nothing to do.
     pub idle: Option<Idle>,
+    /// Loads and reloads.
+    pub control: Vec<Control>,
 }
 
 /// A machine.
