@@ -31,6 +31,11 @@ struct Holders<'p> {
 }
 
 impl<'p> PrefixIndex<'p> {
+    /// An empty one that does not have to be moved while so many are added.
+    pub(super) fn with_room(ranges: usize) -> Self {
+        Self { ranges: HashMap::with_capacity(ranges), ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, range: IpNet, except: &'p [IpNet], rule: u16) {
         self.lengths_mut(&range).insert(range.prefix_len());
         let holders = self.ranges.entry(range).or_default();

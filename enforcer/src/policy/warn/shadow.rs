@@ -1,5 +1,7 @@
 //! Rules and destinations that an earlier rule leaves nothing to.
 
+use std::cell::LazyCell;
+
 use enforcer_common::{abi::MAX_RULES, rule_mask::RuleMask};
 
 use super::{
@@ -14,7 +16,8 @@ use crate::policy::{Action, Endpoint, Rule};
 /// compared.
 pub(super) fn doubts<'p>(rules: &'p [Rule], doubts: &mut Vec<Doubt<'p>>) {
     let rules = rules.get(..MAX_RULES).unwrap_or(rules);
-    let index = Index::of(rules);
+    // With a million destinations it takes a while, and most rules have none that could be wider.
+    let index = LazyCell::new(|| Index::of(rules));
     let ports: Vec<Ports> = rules.iter().map(|rule| Ports::of(&rule.ports)).collect();
     for (at, rule) in rules.iter().enumerate() {
         let earlier = rules.iter().zip(&ports).zip(0_u16..).take(at);
@@ -24,7 +27,9 @@ pub(super) fn doubts<'p>(rules: &'p [Rule], doubts: &mut Vec<Doubt<'p>>) {
                 && is_worth_telling(other, rule)
         });
         let wider: Vec<(u16, &Rule)> = wider.map(|((other, _), slot)| (slot, other)).collect();
-        doubts.extend(doubt(rule, &wider, &index));
+        if !wider.is_empty() {
+            doubts.extend(doubt(rule, &wider, &index));
+        }
     }
 }
 
@@ -41,7 +46,10 @@ struct Index<'p> {
 
 impl<'p> Index<'p> {
     fn of(rules: &'p [Rule]) -> Self {
-        let mut index = Self { names: NameTree::default(), prefixes: PrefixIndex::default() };
+        let endpoints = rules.iter().flat_map(|rule| &rule.to);
+        let ranges = endpoints.filter(|it| matches!(it, Endpoint::Cidr { .. })).count();
+        let mut index =
+            Self { names: NameTree::default(), prefixes: PrefixIndex::with_room(ranges) };
         for (rule, slot) in rules.iter().zip(0_u16..) {
             for endpoint in &rule.to {
                 match endpoint {
@@ -57,9 +65,6 @@ impl<'p> Index<'p> {
 }
 
 fn doubt<'p>(rule: &'p Rule, wider: &[(u16, &Rule)], index: &Index<'_>) -> Option<Doubt<'p>> {
-    if wider.is_empty() {
-        return None;
-    }
     let for_ranges: RuleMask = wider.iter().map(|(slot, _)| *slot).collect();
     // A rule that learns private addresses accepts more than the same names without them.
     let learns_as_much = |other: &Rule| other.allow_private_answers || !rule.allow_private_answers;
