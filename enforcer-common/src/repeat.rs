@@ -36,12 +36,11 @@ pub struct Plain {
 
 impl Plain {
     const V6: u32 = 1 << 8;
-    const LOOPBACK: u32 = 1 << 9;
 
     /// Protocol, family, and whether it leaves by the loopback device, in one word.
     #[inline(always)]
     pub const fn form(protocol: u32, is_v6: bool, is_loopback: bool) -> u32 {
-        protocol | is_v6 as u32 * Self::V6 | is_loopback as u32 * Self::LOOPBACK
+        protocol | (is_v6 as u32) << 8 | (is_loopback as u32) << 9
     }
 
     /// The same of a packet that was parsed; `None` where it has no such headers.
@@ -212,7 +211,7 @@ impl Repeat {
     /// Remembers a packet. Not twice at once: whoever writes holds the lock of the socket's entry.
     #[inline(always)]
     pub const fn write(&mut self, plain: &Plain, by: u32, generation: u64, ticks: u32) {
-        let mut stamp = (self.ports >> 32) + 1 & 0xffff_ffff;
+        let mut stamp = ((self.ports >> 32) + 1) & 0xffff_ffff;
         // Zero stands for nothing.
         if stamp == 0 {
             stamp = 1;

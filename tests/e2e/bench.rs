@@ -1,7 +1,7 @@
 //! The bench measures what it says it measures. No figure is looked at: they are the machine's.
 
 use enforcer_tests::{
-    bench::{Bench, Contender, Shape},
+    bench::{Bench, Contender, Part, Shape},
     require_privilege,
 };
 

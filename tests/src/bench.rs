@@ -151,7 +151,7 @@ impl Bench {
         }
         let mut idle = None;
         if bench.has(Part::Idle) {
-            idle = idle::measure(bench.idle).context("look at an idle agent")?;
+            idle = Some(idle::measure(bench.idle).context("look at an idle agent")?);
         }
         let mut control = Vec::new();
         if bench.has(Part::Control) {

@@ -40,11 +40,8 @@ impl fmt::Display for Idle {
     }
 }
 
-/// Looks at one for so many seconds; `None` of 0.
-pub(super) fn measure(seconds: u32) -> anyhow::Result<Option<Idle>> {
-    if seconds == 0 {
-        return Ok(None);
-    }
+/// Looks at one for so many seconds.
+pub(super) fn measure(seconds: u32) -> anyhow::Result<Idle> {
     let rig = Rig::make()?;
     let agent = rig.agent(&Allowlist::new(ADDRESSES, Family::V4).policy(1))?;
     thread::sleep(SETTLED_AFTER);
@@ -52,7 +49,7 @@ pub(super) fn measure(seconds: u32) -> anyhow::Result<Option<Idle>> {
     thread::sleep(Duration::from_secs(seconds.into()));
     let used = processor_ns(agent.pid())?.saturating_sub(before);
     let resident_bytes = agent.memory().context("read the agent's memory")?;
-    Ok(Some(Idle { seconds, processor_us: used / 1_000, resident_bytes, addresses: ADDRESSES }))
+    Ok(Idle { seconds, processor_us: used / 1_000, resident_bytes, addresses: ADDRESSES })
 }
 
 /// What the threads of a process have used: the first of three numbers
