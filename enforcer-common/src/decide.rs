@@ -249,15 +249,6 @@ fn first_rule(
     let nothing = tables.nothing();
     let mut accepting = RuleMask::filled(u64::from(nothing));
     // One table after the other, so that the paths through each meet before the next.
-    if settings.has(flag::NAMES) {
-        for learned in tables.learned(target.destination) {
-            if let Some(entry) = learned
-                && entry.is_live(now_ns, settings.grace_ns)
-            {
-                accepting.unite(&entry.rules);
-            }
-        }
-    }
     if settings.has(flag::HOSTS)
         && let Some(mask) = tables.host(target.destination)
     {
@@ -268,19 +259,34 @@ fn first_rule(
     {
         accepting.unite(mask);
     }
-    let mut slot = NO_SLOT;
+    let open = |index| ports.word(index) & sources.word(index) & settings.active.word(index);
+    let mut slot = lowest(|index| accepting.word(index) & open(index)) ^ nothing;
+    // What was learned is the largest table, and matters only where a rule that names a domain
+    // comes before what is found already.
+    let named = lowest(|index| settings.named.word(index) & open(index)) ^ nothing;
+    if named < slot {
+        for learned in tables.learned(target.destination) {
+            if let Some(entry) = learned
+                && entry.is_live(now_ns, settings.grace_ns)
+            {
+                accepting.unite(&entry.rules);
+            }
+        }
+        slot = lowest(|index| accepting.word(index) & open(index)) ^ nothing;
+    }
+    if slot == NO_SLOT { None } else { Some(slot as u16 & (MAX_RULES - 1) as u16) }
+}
+
+/// The lowest slot of a mask that is given word by word; [`NO_SLOT`] of an empty one.
+#[inline(always)]
+fn lowest(word: impl Fn(usize) -> u64) -> u32 {
     for index in 0..RuleMask::WORDS {
-        let word = accepting.word(index)
-            & ports.word(index)
-            & sources.word(index)
-            & settings.active.word(index);
+        let word = word(index);
         if word != 0 {
-            slot = (index as u32) << 6 | word.trailing_zeros();
-            break;
+            return (index as u32) << 6 | word.trailing_zeros();
         }
     }
-    let slot = slot ^ nothing;
-    if slot == NO_SLOT { None } else { Some(slot as u16 & (MAX_RULES - 1) as u16) }
+    NO_SLOT
 }
 
 /// No rule's slot.

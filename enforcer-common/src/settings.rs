@@ -21,6 +21,8 @@ pub struct Settings {
     pub everyone: RuleMask,
     /// Rules that learn private addresses.
     pub private_answers: RuleMask,
+    /// Rules that name a domain.
+    pub named: RuleMask,
     /// Shortest lifetime of a learned address, in seconds.
     pub min_ttl_secs: u32,
     /// Longest.
@@ -54,8 +56,6 @@ pub mod flag {
     pub const UPLINKS: u32 = 1 << 8;
     /// Whoever sent a packet that is forwarded is told that it is not let out.
     pub const REJECT_FORWARDED: u32 = 1 << 9;
-    /// Some rule names a domain.
-    pub const NAMES: u32 = 1 << 10;
 }
 
 impl Settings {
@@ -107,6 +107,6 @@ pub struct ResolverEntry {
     pub cgroup: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 16 + 4 * 64 + 24);
+const _: () = assert!(size_of::<Settings>() == 16 + 5 * 64 + 24);
 const _: () = assert!(size_of::<ResolverKey>() == 20 && align_of::<ResolverKey>() == 4);
 const _: () = assert!(size_of::<ResolverEntry>() == 16);

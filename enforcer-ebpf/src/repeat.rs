@@ -95,10 +95,17 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
         );
     }
     // A connection goes on after its name's address has expired; datagrams do not.
-    if seen.flow_by == 0 && seen.decision.reason == Reason::Rule && ends_soon(seen) {
+    if seen.flow_by == 0 && is_by_name(settings, seen) && ends_soon(seen) {
         return;
     }
     socket.remember(entry, &plain, seen.decision.by.bits(), settings.generation, ticks());
+}
+
+/// Whether the rule that lets a packet pass names a domain.
+#[inline(always)]
+fn is_by_name(settings: &Settings, seen: &Seen) -> bool {
+    let is_rule = seen.decision.reason == Reason::Rule;
+    is_rule && seen.decision.by.slot().is_some_and(|slot| settings.named.contains(slot))
 }
 
 /// Whether an address of a name that lets a packet pass, or may, is about to expire.

@@ -61,6 +61,8 @@ pub struct Tables {
     pub everyone: RuleMask,
     /// Rules that learn private addresses.
     pub private_answers: RuleMask,
+    /// Rules that name a domain.
+    pub named: RuleMask,
     /// Single addresses and prefixes of CIDR rules.
     pub prefixes: Arc<PrefixTable>,
     /// Ports and protocols.
@@ -195,6 +197,7 @@ pub fn compile(
         deny: having(|rule| rule.action == Action::Deny),
         everyone: having(|rule| rule.from.is_empty()),
         private_answers: having(|rule| rule.allow_private_answers),
+        named: having(|rule| rule.to.iter().any(|to| matches!(to, Endpoint::Fqdn { .. }))),
         prefixes: Arc::new(prefixes.build()),
         ports,
         workloads: workloads.into_iter().collect(),
@@ -224,7 +227,6 @@ impl Tables {
     pub fn settings(&self, generation: u64) -> Settings {
         let flags = [
             (self.is_audit, flag::AUDIT),
-            (!self.names.is_empty(), flag::NAMES),
             (!self.prefixes.hosts.is_empty(), flag::HOSTS),
             (!self.prefixes.prefixes.is_empty(), flag::CIDRS),
             (!self.workloads.is_empty(), flag::WORKLOADS),
@@ -242,6 +244,7 @@ impl Tables {
             deny: self.deny,
             everyone: self.everyone,
             private_answers: self.private_answers,
+            named: self.named,
             min_ttl_secs: seconds(self.lifetimes.0),
             max_ttl_secs: seconds(self.lifetimes.1),
             grace_ns: u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX),

@@ -16,11 +16,6 @@ pub struct NameTable {
 }
 
 impl NameTable {
-    /// Whether no rule names a domain.
-    pub fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.patterns.is_empty()
-    }
-
     /// The rules that a name feeds.
     pub fn rules(&self, name: &DomainName) -> RuleMask {
         let mut rules = self.exact.get(name).copied().unwrap_or(RuleMask::EMPTY);
