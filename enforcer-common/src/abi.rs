@@ -7,7 +7,8 @@ pub const ABI_VERSION: u32 = 6 + OTHER;
 const OTHER: u32 = if cfg!(feature = "other-layout") { 1_000 } else { 0 };
 
 /// The maps that are handed on from one start to the next, each with the version in which its key,
-/// its value or the meaning of either changed last.
+/// its value or the meaning of either changed last. `PENDING` and `STREAMS` go with `SOCKETS`, which
+/// says of each socket whether it has any.
 pub const HANDED_ON: [(&str, u32); 20] = [
     (map::ADDRS, 5 + OTHER),
     (map::USE, 5),

@@ -117,8 +117,11 @@ pub struct Repeat {
     form: u64,
     /// The generation's low half.
     generation: u64,
-    /// When it was judged, in ticks.
+    /// When it was judged, in ticks: the low half of them.
     ticks: u64,
+    /// The high half: the low one begins anew after 50 to 497 days, and whoever waits for so long
+    /// must not find an old verdict fresh.
+    era: u64,
     /// What let it pass ([`crate::decide::Match`]).
     by: u64,
     /// The uplink by which it has left: its index, and where the network header begins
@@ -137,6 +140,7 @@ impl Repeat {
         form: 0,
         generation: 0,
         ticks: 0,
+        era: 0,
         by: 0,
         uplink: 0,
         uncounted: 0,
@@ -168,7 +172,7 @@ impl Repeat {
     ///
     /// Words that are looked at twice are read once: between two looks they may change.
     #[inline(always)]
-    pub fn passes(&self, plain: &Plain, is_back: bool, generation: u64, ticks: u32) -> Option<u32> {
+    pub fn passes(&self, plain: &Plain, is_back: bool, generation: u64, ticks: u64) -> Option<u32> {
         let (source, destination, both) = if is_back {
             (&plain.destination, &plain.source, plain.ports.rotate_left(16))
         } else {
@@ -179,6 +183,7 @@ impl Repeat {
         let mut other = ports ^ word(both, stamp)
             | self.form ^ word(plain.form, stamp)
             | self.generation ^ word(generation as u32, stamp)
+            | self.era ^ word((ticks >> 32) as u32, stamp)
             | by >> 32 ^ stamp
             | since >> 32 ^ stamp
             | self.source[3] ^ word(source[3], stamp)
@@ -191,7 +196,7 @@ impl Repeat {
                 | self.destination[1] ^ word(destination[1], stamp)
                 | self.destination[2] ^ word(destination[2], stamp);
         }
-        let is_fresh = ticks.wrapping_sub(since as u32) < TICKS;
+        let is_fresh = (ticks as u32).wrapping_sub(since as u32) < TICKS;
         if stamp != 0 && other == 0 && is_fresh { Some(by as u32) } else { None }
     }
 
@@ -210,7 +215,7 @@ impl Repeat {
 
     /// Remembers a packet. Not twice at once: whoever writes holds the lock of the socket's entry.
     #[inline(always)]
-    pub const fn write(&mut self, plain: &Plain, by: u32, generation: u64, ticks: u32) {
+    pub const fn write(&mut self, plain: &Plain, by: u32, generation: u64, ticks: u64) {
         let mut stamp = ((self.ports >> 32) + 1) & 0xffff_ffff;
         // Zero stands for nothing.
         if stamp == 0 {
@@ -226,7 +231,8 @@ impl Repeat {
         self.destination[3] = word(plain.destination[3], stamp);
         self.form = word(plain.form, stamp);
         self.generation = word(generation as u32, stamp);
-        self.ticks = word(ticks, stamp);
+        self.ticks = word(ticks as u32, stamp);
+        self.era = word((ticks >> 32) as u32, stamp);
         self.by = word(by, stamp);
         self.ports = word(plain.ports, stamp);
     }
@@ -249,7 +255,7 @@ const fn word(says: u32, stamp: u64) -> u64 {
     stamp << 32 | says as u64
 }
 
-const _: () = assert!(size_of::<Repeat>() == 120);
+const _: () = assert!(size_of::<Repeat>() == 128);
 
 #[cfg(test)]
 mod tests;

@@ -140,4 +140,4 @@ impl SocketNote {
 }
 
 const _: () = assert!(size_of::<SocketPass>() == 32);
-const _: () = assert!(size_of::<SocketEntry>() == 248);
+const _: () = assert!(size_of::<SocketEntry>() == 256);

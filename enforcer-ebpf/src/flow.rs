@@ -181,19 +181,19 @@ pub(crate) fn has_flows(socket: Socket) -> bool {
 #[inline(always)]
 pub(crate) fn find_of(socket: Socket, seen: &mut Seen) {
     let nothing = nothing(seen.now_ns);
-    let mut is_reply = 0;
+    let mut way = 0;
     let mut by = 0;
     if socket.is_stream() && seen.packet.protocol == protocol::TCP {
-        is_reply = u32::from(socket.is_inbound());
+        way = u32::from(socket.is_inbound()) * way::REPLY;
         by = rule_of(socket, &seen.packet);
     } else if socket.is_datagram() && seen.packet.protocol == protocol::UDP {
         let Packet { destination, destination_port, .. } = seen.packet;
-        is_reply = match key_of(socket, destination, destination_port) {
+        way = match key_of(socket, destination, destination_port) {
             Some(key) => way_of(socket, &key, seen.now_ns),
             None => way::OWN,
         };
     }
-    seen.is_reply = is_reply ^ nothing;
+    seen.way = way ^ nothing;
     seen.flow_by = by ^ nothing;
 }
 
@@ -222,7 +222,7 @@ pub(crate) fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen
     let Seen { packet, decision, now_ns, .. } = seen;
     let Some(socket) = Socket::of_packet(ctx) else { return };
     socket.set_pass(packet, decision.by, settings.generation);
-    if seen.is_reply == way::REPLY && !has_flows(socket) {
+    if seen.way == way::REPLY && !has_flows(socket) {
         wire::keep(packet, *now_ns);
         return;
     }
@@ -240,7 +240,7 @@ pub(crate) fn note_passing(ctx: &SkBuffContext, settings: &Settings, seen: &Seen
         }
     } else if socket.is_datagram()
         && packet.protocol == protocol::UDP
-        && seen.is_reply == 0
+        && seen.way == 0
         && seen.is_loopback == 0
         && let Some(key) = key_of(socket, packet.destination, packet.destination_port)
     {

@@ -72,7 +72,7 @@ pub(crate) fn entry<'a>(key: &AddressKey) -> Option<&'a AddressEntry> {
 
 /// Notes that a packet passed by an entry.
 #[inline(always)]
-pub(crate) fn note_use(key: &AddressKey, packets: u64, now_ns: u64) {
+fn note_use(key: &AddressKey, packets: u64, now_ns: u64) {
     let Some(entry) = ADDRS.get_ptr_mut(key) else { return };
     // SAFETY: as `entry`; a count may be lost where two processors count at once.
     unsafe { (*entry).packets += packets };
@@ -80,6 +80,15 @@ pub(crate) fn note_use(key: &AddressKey, packets: u64, now_ns: u64) {
     if now_ns.wrapping_sub(unsafe { (*entry).used_ns }) > USE_NS {
         // SAFETY: as above.
         unsafe { (*entry).used_ns = now_ns };
+    }
+}
+
+/// Notes that packets passed to an address, for all network namespaces and for the sender's.
+#[inline(always)]
+pub(crate) fn note_uses(namespace: u64, address: Address, packets: u64, now_ns: u64) {
+    note_use(&AddressKey::everywhere(address), packets, now_ns);
+    if namespace != 0 {
+        note_use(&AddressKey { namespace, address }, packets, now_ns);
     }
 }
 

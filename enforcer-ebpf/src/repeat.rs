@@ -4,18 +4,21 @@
 //! at its socket and none at the policy; what it is compared with is each field that a verdict
 //! depends on, the generation, and a time after which it is judged anew.
 
-use aya_ebpf::{helpers::generated::bpf_jiffies64, programs::SkBuffContext};
+use aya_ebpf::{
+    helpers::generated::{bpf_jiffies64, bpf_spin_lock, bpf_spin_unlock},
+    programs::SkBuffContext,
+};
 use enforcer_common::{
     learned::AddressKey,
     packet::protocol,
-    repeat::{MARGIN_NS, Plain},
+    repeat::{MARGIN_NS, Plain, Repeat},
     settings::Settings,
     verdict::Reason,
 };
 
 use crate::{
     count, flow, learned,
-    packet::{ifindex, packets},
+    packet::{ifindex, is_loopback, packets},
     plain,
     seen::Seen,
     socket::Socket,
@@ -88,17 +91,20 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
     let uncounted = entry.repeat.uncounted;
     if uncounted != 0 {
         entry.repeat.uncounted = 0;
-        learned::note_use(
-            &AddressKey::everywhere(entry.repeat.destination()),
-            uncounted,
-            seen.now_ns,
-        );
+        let destination = entry.repeat.destination();
+        learned::note_uses(seen.namespace, destination, uncounted, seen.now_ns);
     }
     // A connection goes on after its name's address has expired; datagrams do not.
     if seen.flow_by == 0 && is_by_name(settings, seen) && ends_soon(seen) {
         return;
     }
-    socket.remember(entry, &plain, seen.decision.by.bits(), settings.generation, ticks());
+    let now = ticks();
+    let lock = &raw mut entry.lock;
+    // SAFETY: the lock of that value; the program holds no other.
+    unsafe { bpf_spin_lock(lock.cast()) };
+    entry.repeat.write(&plain, seen.decision.by.bits(), settings.generation, now);
+    // SAFETY: taken above.
+    unsafe { bpf_spin_unlock(lock.cast()) };
 }
 
 /// Whether the rule that lets a packet pass names a domain.
@@ -121,18 +127,27 @@ fn ends_soon(seen: &Seen) -> bool {
     seen.namespace != 0 && learned::entry(&here).is_some_and(|entry| entry.expires_ns < soon)
 }
 
-/// Remembers by which uplink a packet leaves that the socket hook remembers.
+/// Remembers by which uplink a packet leaves, if it is the one that the socket hook remembers: of
+/// another this program has not yet written down that it passes.
 #[inline(never)]
-pub(crate) fn note_uplink(ctx: &SkBuffContext, base: u32) {
-    let Some(socket) = Socket::of_packet(ctx) else { return };
-    let Some(entry) = socket.entry() else { return };
-    socket.remember_uplink(entry, ifindex(ctx), base);
+pub(crate) fn note_uplink(ctx: &SkBuffContext, settings: &Settings, base: u32, seen: &Seen) {
+    let seen = seen.as_it_is();
+    let Some(entry) = Socket::entry_of_packet(ctx) else { return };
+    let Some(plain) = Plain::of(&seen.packet, is_loopback(ctx)) else { return };
+    let (uplink, now) = (Repeat::uplink(ifindex(ctx), base), ticks());
+    let lock = &raw mut entry.lock;
+    // SAFETY: the lock of that value; the program holds no other.
+    unsafe { bpf_spin_lock(lock.cast()) };
+    if entry.repeat.passes(&plain, false, settings.generation, now).is_some() {
+        entry.repeat.leave(uplink);
+    }
+    // SAFETY: taken above.
+    unsafe { bpf_spin_unlock(lock.cast()) };
 }
 
-/// The kernel's clock: its low half is enough, since what is compared is at most 64 ticks old, or
-/// has been told so again for as many.
+/// The kernel's clock.
 #[inline(always)]
-fn ticks() -> u32 {
+fn ticks() -> u64 {
     // SAFETY: the helper takes nothing.
-    unsafe { bpf_jiffies64() as u32 }
+    unsafe { bpf_jiffies64() }
 }

@@ -25,8 +25,8 @@ pub(crate) struct Seen {
     pub(crate) resolver: u32,
     /// 1 where it leaves by the loopback device.
     pub(crate) is_loopback: u32,
-    /// What is known of its flow of packets: one of [`crate::flow::way`].
-    pub(crate) is_reply: u32,
+    /// What is known of its flow: one of [`crate::flow::way`]; 0: nothing.
+    pub(crate) way: u32,
     /// The slot, plus one, that has admitted its flow; 0: none.
     pub(crate) flow_by: u32,
     /// 1 where nobody knows who sends it: it has no socket.
@@ -63,7 +63,7 @@ impl Seen {
             namespace: nothing as u64,
             resolver: nothing,
             is_loopback: nothing,
-            is_reply: nothing,
+            way: nothing,
             flow_by: nothing,
             is_anyones: nothing,
             is_counted: nothing,

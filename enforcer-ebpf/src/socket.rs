@@ -1,6 +1,6 @@
 //! What the kernel knows of a socket, and what we wrote down about it.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, ptr};
 
 use aya_ebpf::{
     bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
@@ -19,7 +19,6 @@ use enforcer_common::{
     flow::SocketFlow,
     measure,
     packet::{Packet, protocol},
-    repeat::{Plain, Repeat},
     socket::{SocketEntry, SocketNote, SocketPass, noted},
 };
 
@@ -84,22 +83,21 @@ impl Socket {
     /// Its value in a map of socket storage; `None` where it has none.
     #[inline(always)]
     pub(crate) fn stored<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
-        self.storage(core::ptr::from_ref(map).cast_mut().cast(), 0)
+        self.storage(ptr::from_ref(map).cast_mut().cast(), 0)
     }
 
     /// As [`Self::stored`], made of zeros where there is none; `None` where the socket's memory
     /// is used up.
     #[inline(always)]
     pub(crate) fn stored_or_zero<'a, T>(self, map: &SkStorage<T>) -> Option<&'a mut T> {
-        let map = core::ptr::from_ref(map).cast_mut();
+        let map = ptr::from_ref(map).cast_mut();
         self.storage(map.cast(), CREATE)
     }
 
     #[inline(always)]
     fn storage<'a, T>(self, map: *mut c_void, flags: u64) -> Option<&'a mut T> {
-        let initial = core::ptr::null_mut();
         // SAFETY: a full socket, and a map of socket storage.
-        let value = unsafe { bpf_sk_storage_get(map, self.0.cast(), initial, flags) };
+        let value = unsafe { bpf_sk_storage_get(map, self.0.cast(), ptr::null_mut(), flags) };
         // SAFETY: null, or a value of the map's type that lives as long as the socket. Calls of
         // several threads may write it at once: each field is a plain word, and whoever reads
         // bears with a mixture.
@@ -119,8 +117,9 @@ impl Socket {
         self.storage(SOCKETS.as_ptr(), CREATE)
     }
 
-    /// What was written down about the socket of a packet, whose own descriptor it is: that of a
-    /// connection that is being made has nothing.
+    /// What was written down about the socket of a packet. It is not asked whether that is a full
+    /// one: of any other the kernel says that it has nothing (`bpf_sk_storage_get`,
+    /// net/core/bpf_sk_storage.c, 6.18).
     #[inline(always)]
     pub(crate) fn entry_of_packet<'a>(ctx: &SkBuffContext) -> Option<&'a mut SocketEntry> {
         // SAFETY: the kernel hands the program a valid context.
@@ -128,44 +127,21 @@ impl Socket {
         if socket.is_null() {
             return None;
         }
-        Self(socket).entry()
+        // SAFETY: a socket of whatever kind, and a map of socket storage.
+        let value =
+            unsafe { bpf_sk_storage_get(SOCKETS.as_ptr(), socket.cast(), ptr::null_mut(), 0) };
+        // SAFETY: as in `storage`.
+        unsafe { value.cast::<SocketEntry>().as_mut() }
     }
 
-    /// Remembers a packet that passes, in the socket's own entry.
-    #[inline(always)]
-    pub(crate) fn remember(
-        self,
-        entry: &mut SocketEntry,
-        plain: &Plain,
-        by: u32,
-        generation: u64,
-        ticks: u32,
-    ) {
-        let lock = &raw mut entry.lock;
-        // SAFETY: the lock of that value; the program holds no other.
-        unsafe { bpf_spin_lock(lock.cast()) };
-        entry.repeat.write(plain, by, generation, ticks);
-        // SAFETY: taken above.
-        unsafe { bpf_spin_unlock(lock.cast()) };
-    }
-
-    /// Remembers by which uplink it leaves.
-    #[inline(always)]
-    pub(crate) fn remember_uplink(self, entry: &mut SocketEntry, ifindex: u32, base: u32) {
-        let lock = &raw mut entry.lock;
-        // SAFETY: the lock of that value; the program holds no other.
-        unsafe { bpf_spin_lock(lock.cast()) };
-        entry.repeat.leave(Repeat::uplink(ifindex, base));
-        // SAFETY: taken above.
-        unsafe { bpf_spin_unlock(lock.cast()) };
-    }
-
-    /// Whether what a packet has come to waits for connections.
+    /// Whether a packet has come to one that waits for connections.
     #[inline(always)]
     pub(crate) fn is_listener_of(ctx: &SkBuffContext) -> bool {
         // SAFETY: the kernel hands the program a valid context.
         let socket = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
-        !socket.is_null() && Self(socket).is_listening()
+        // SAFETY: not null; the state is readable in a socket of whatever kind
+        // (`bpf_sock_common_is_valid_access`, net/core/filter.c, 6.18).
+        !socket.is_null() && unsafe { (*socket).state } == TCP_LISTEN
     }
 
     /// Notes that it asks a trusted resolver.
@@ -356,15 +332,15 @@ impl Socket {
         // SAFETY: a full socket, as in what follows. All words are read, volatile and whatever the
         // family: of two reads in two branches the compiler makes one at a computed offset, which
         // the verifier refuses.
-        let v4 = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip4) };
+        let v4 = unsafe { ptr::read_volatile(&raw const (*self.0).src_ip4) };
         // SAFETY: as above.
-        let first = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[0]) };
+        let first = unsafe { ptr::read_volatile(&raw const (*self.0).src_ip6[0]) };
         // SAFETY: as above.
-        let second = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[1]) };
+        let second = unsafe { ptr::read_volatile(&raw const (*self.0).src_ip6[1]) };
         // SAFETY: as above.
-        let third = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[2]) };
+        let third = unsafe { ptr::read_volatile(&raw const (*self.0).src_ip6[2]) };
         // SAFETY: as above.
-        let fourth = unsafe { core::ptr::read_volatile(&raw const (*self.0).src_ip6[3]) };
+        let fourth = unsafe { ptr::read_volatile(&raw const (*self.0).src_ip6[3]) };
         self.address_of(v4, [first, second, third, fourth])
     }
 
@@ -373,15 +349,15 @@ impl Socket {
         // SAFETY: a full socket.
         let port = u16::from_be(unsafe { (*self.0).dst_port });
         // SAFETY: as in `own_address`.
-        let v4 = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip4) };
+        let v4 = unsafe { ptr::read_volatile(&raw const (*self.0).dst_ip4) };
         // SAFETY: as above.
-        let first = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[0]) };
+        let first = unsafe { ptr::read_volatile(&raw const (*self.0).dst_ip6[0]) };
         // SAFETY: as above.
-        let second = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[1]) };
+        let second = unsafe { ptr::read_volatile(&raw const (*self.0).dst_ip6[1]) };
         // SAFETY: as above.
-        let third = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[2]) };
+        let third = unsafe { ptr::read_volatile(&raw const (*self.0).dst_ip6[2]) };
         // SAFETY: as above.
-        let fourth = unsafe { core::ptr::read_volatile(&raw const (*self.0).dst_ip6[3]) };
+        let fourth = unsafe { ptr::read_volatile(&raw const (*self.0).dst_ip6[3]) };
         (self.address_of(v4, [first, second, third, fourth]), port)
     }
 
@@ -460,6 +436,6 @@ pub(crate) fn note_asked(ctx: &SockAddrContext, destination: Address, port_be: [
 #[inline(always)]
 fn namespace_of(cookie: u64) -> u64 {
     // SAFETY: without a context the helper tells the cookie of the initial namespace.
-    let initial = unsafe { bpf_get_netns_cookie(core::ptr::null_mut()) };
+    let initial = unsafe { bpf_get_netns_cookie(ptr::null_mut()) };
     if cookie == initial { 0 } else { cookie }
 }

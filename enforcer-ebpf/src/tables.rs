@@ -86,7 +86,7 @@ pub(crate) struct Maps<'a> {
     namespace: u64,
     /// The number of the trusted resolver that the packet is for; 0: none.
     resolver: u32,
-    is_reply: u32,
+    way: u32,
     flow_by: u32,
     is_anyones: u32,
     nothing: u32,
@@ -104,7 +104,7 @@ impl<'a> Maps<'a> {
             settings: Some(settings),
             namespace: seen.namespace,
             resolver: seen.resolver,
-            is_reply: seen.is_reply,
+            way: seen.way,
             flow_by: seen.flow_by,
             is_anyones: seen.is_anyones,
             nothing: nothing(seen.now_ns),
@@ -121,7 +121,7 @@ impl<'a> Maps<'a> {
             settings: settings_in_force(),
             namespace,
             resolver: 0,
-            is_reply: 0,
+            way: 0,
             flow_by: 0,
             is_anyones: 0,
             nothing,
@@ -345,7 +345,7 @@ impl Tables for Maps<'_> {
 
     #[inline(always)]
     fn is_reply(&self) -> bool {
-        self.is_reply == way::REPLY
+        self.way == way::REPLY
     }
 
     #[inline(always)]

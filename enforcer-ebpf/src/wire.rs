@@ -50,7 +50,7 @@ const ACK: u8 = 0x10;
 pub(crate) fn find(ctx: &SkBuffContext, base: u32, seen: &mut Seen) {
     let nothing = nothing(seen.now_ns);
     let (is_reply, by) = look_up(ctx, base, seen);
-    seen.is_reply = is_reply ^ nothing;
+    seen.way = is_reply ^ nothing;
     seen.flow_by = by ^ nothing;
 }
 
@@ -183,7 +183,7 @@ pub(crate) fn note_passing(settings: &Settings, seen: &Seen, has_socket: bool) {
     }
     let key = FlowKey::of_leaving(packet);
     let by = slot_of(decision);
-    if refresh(&key, *now_ns, if seen.is_reply == way::REPLY { 0 } else { by }) {
+    if refresh(&key, *now_ns, if seen.way == way::REPLY { 0 } else { by }) {
         return;
     }
     // Of a connection only the rule is of use, since who begins it is seen by its SYN.

@@ -18,6 +18,7 @@
 pub mod agent;
 pub mod bench;
 pub mod binary;
+mod bpf;
 pub mod bpffs;
 pub mod capture;
 pub mod cgroup;

@@ -4,7 +4,7 @@ use super::*;
 use crate::decide::Match;
 
 const GENERATION: u64 = 7;
-const NOW: u32 = u32::MAX - 10;
+const NOW: u64 = (3 << 32) + 1_000;
 const BY: u32 = Match::rule(3).bits();
 
 fn v4() -> Plain {
@@ -95,11 +95,13 @@ fn the_way_back_has_both_ends_exchanged() {
 #[test]
 fn it_counts_for_its_generation_and_for_some_ticks() {
     let (plain, repeat) = (v4(), remembered(&v4()));
-    let after = |ticks: u32| repeat.passes(&plain, false, GENERATION, NOW.wrapping_add(ticks));
+    let after = |ticks: u64| repeat.passes(&plain, false, GENERATION, NOW + ticks);
 
-    assert_eq!(after(TICKS - 1), Some(BY), "the clock's low half has begun anew");
-    assert_eq!(after(TICKS), None);
+    assert_eq!(after(u64::from(TICKS) - 1), Some(BY));
+    assert_eq!(after(u64::from(TICKS)), None);
     assert_eq!(after(1 << 31), None);
+    assert_eq!(after(1 << 32), None, "the clock's low half has begun anew");
+    assert_eq!(repeat.passes(&plain, false, GENERATION, NOW - 1), None);
     assert_eq!(repeat.passes(&plain, false, GENERATION + 1, NOW), None);
     assert_eq!(repeat.passes(&plain, false, GENERATION - 1, NOW), None);
 
@@ -119,7 +121,7 @@ fn no_mixture_of_two_writings_passes() {
     let mixtures =
         [Plain { ports: other.ports, ..one }, Plain { destination: other.destination, ..one }];
 
-    for seen in 0_u32..1 << 13 {
+    for seen in 0_u32..1 << 14 {
         let word = |index: u32, old: u64, new: u64| if seen >> index & 1 == 0 { old } else { new };
         let mut repeat = before;
         for index in 0..4 {
@@ -133,12 +135,13 @@ fn no_mixture_of_two_writings_passes() {
         repeat.generation = word(10, before.generation, after.generation);
         repeat.ticks = word(11, before.ticks, after.ticks);
         repeat.by = word(12, before.by, after.by);
+        repeat.era = word(13, before.era, after.era);
 
         for mixture in &mixtures {
             assert!(!passes(&repeat, mixture), "{seen:b}");
         }
         assert!(seen == 0 || !passes(&repeat, &one), "{seen:b}");
-        assert!(seen == (1 << 13) - 1 || !passes(&repeat, &other), "{seen:b}");
+        assert!(seen == (1 << 14) - 1 || !passes(&repeat, &other), "{seen:b}");
     }
 }
 

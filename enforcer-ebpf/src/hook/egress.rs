@@ -4,7 +4,6 @@ use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, programs::SkBuffContex
 use enforcer_common::{
     decide::{Decision, decide},
     fragment::{FragmentEntry, LIFETIME_NS},
-    learned::AddressKey,
     measure,
     packet::{Bytes as _, Piece, ethertype, protocol},
     settings::{Settings, flag},
@@ -47,14 +46,12 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     count_decision(ctx, &seen);
     if is_allowed {
         note_allowed(ctx, settings, &seen, decided == outcome::IN_USE);
+        repeat::note(ctx, settings, &seen);
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
         if !settings.has(flag::AUDIT) {
             evidence::tell_refused(ctx, settings);
         }
-    }
-    if is_allowed {
-        repeat::note(ctx, settings, &seen);
     }
     let is_passing = is_allowed || settings.has(flag::AUDIT);
     if is_passing {
@@ -159,10 +156,5 @@ pub(super) fn note_use(ctx: &SkBuffContext, seen: &Seen) {
 #[inline(always)]
 fn note_use_of(ctx: &SkBuffContext, seen: &Seen) {
     let Seen { packet, namespace, now_ns, .. } = seen;
-    let packets = packets(ctx);
-    learned::note_use(&AddressKey::everywhere(packet.destination), packets, *now_ns);
-    if *namespace != 0 {
-        let here = AddressKey { namespace: *namespace, address: packet.destination };
-        learned::note_use(&here, packets, *now_ns);
-    }
+    learned::note_uses(*namespace, packet.destination, packets(ctx), *now_ns);
 }

@@ -53,7 +53,7 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     if read == JUDGE {
         if recognise(ctx, settings, &mut seen) {
             note_passing(ctx, settings, &seen);
-            repeat::note_uplink(ctx, link.base);
+            repeat::note_uplink(ctx, settings, link.base, &seen);
             return verdict::classifier(Verdict::Allow);
         }
         find(ctx, &link, &mut seen);

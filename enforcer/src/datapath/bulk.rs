@@ -2,7 +2,7 @@
 //!
 //! The surprising thing: what a batch fails with is never believed. The entry at which it stopped
 //! is written once more by itself, and what the kernel says of that one counts. So a kernel
-//! without batches (for tries, before 5.16), one that has no memory at that moment and a map that
+//! without batches for a kind of map, one that has no memory at that moment and a map that
 //! is full are all told apart by an ordinary update, in its words.
 
 use std::{

@@ -5,13 +5,13 @@ use std::{
     ffi::{CString, c_long},
     io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsRawFd as _, RawFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
 };
 
-use nix::libc;
+use crate::bpf;
 
 /// Commands of `bpf(2)` (include/uapi/linux/bpf.h, 6.18).
 const BPF_PROG_LOAD: c_long = 5;
@@ -91,17 +91,8 @@ pub(super) fn pin(kind: Kind, path: &Path) -> io::Result<()> {
         device: 0,
         attach_type,
     };
-    let program = RawFd::try_from(bpf(BPF_PROG_LOAD, &load)?).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
-    let program = unsafe { OwnedFd::from_raw_fd(program) };
+    let program = bpf::open(BPF_PROG_LOAD, &load)?;
     let path = CString::new(path.as_os_str().as_bytes())?;
     let pin = Pin { path: path.as_ptr() as u64, object: program.as_raw_fd(), flags: 0 };
-    bpf(BPF_OBJ_PIN, &pin).map(drop)
-}
-
-fn bpf<T>(command: c_long, attributes: &T) -> io::Result<c_long> {
-    let attributes: *const T = attributes;
-    // SAFETY: attributes of that command, and their size; what they point at outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    bpf::call(BPF_OBJ_PIN, &pin).map(drop)
 }

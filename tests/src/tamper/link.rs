@@ -2,16 +2,16 @@
 
 use std::{
     ffi::{CString, c_long},
-    io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
 };
 
 use anyhow::Context as _;
-use nix::libc;
+
+use crate::bpf;
 
 /// Commands (include/uapi/linux/bpf.h, 6.18).
 const BPF_OBJ_GET: c_long = 7;
@@ -45,7 +45,7 @@ struct LinkDetach {
 pub(super) fn detach(pin: &Path) -> anyhow::Result<()> {
     let link = open(pin)?;
     let what = || format!("detach {}", pin.display());
-    bpf(BPF_LINK_DETACH, &LinkDetach { link: link.as_raw_fd() }).map(drop).with_context(what)
+    bpf::call(BPF_LINK_DETACH, &LinkDetach { link: link.as_raw_fd() }).map(drop).with_context(what)
 }
 
 /// Gives it another program, which is pinned, too.
@@ -54,21 +54,11 @@ pub(super) fn replace(pin: &Path, program: &Path) -> anyhow::Result<()> {
     let update =
         LinkUpdate { link: link.as_raw_fd(), program: program.as_raw_fd(), flags: 0, old: 0 };
     let what = || format!("replace the program of {}", pin.display());
-    bpf(BPF_LINK_UPDATE, &update).map(drop).with_context(what)
+    bpf::call(BPF_LINK_UPDATE, &update).map(drop).with_context(what)
 }
 
 fn open(pin: &Path) -> anyhow::Result<OwnedFd> {
     let path = CString::new(pin.as_os_str().as_bytes())?;
     let get = ObjectGet { path: path.as_ptr() as u64, object: 0, flags: 0 };
-    let number = bpf(BPF_OBJ_GET, &get).with_context(|| format!("open {}", pin.display()))?;
-    let number = RawFd::try_from(number).context("read a descriptor's number")?;
-    // SAFETY: the kernel has just made it, for this process alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-fn bpf<T>(command: c_long, attributes: &T) -> io::Result<c_long> {
-    let size = size_of::<T>();
-    // SAFETY: the kernel reads `size` bytes of `attributes`, and no command here writes any.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    bpf::open(BPF_OBJ_GET, &get).with_context(|| format!("open {}", pin.display()))
 }
