@@ -6,6 +6,8 @@
 mod apt;
 pub(crate) mod compiler;
 mod linker;
+mod node;
+mod python;
 pub(crate) mod tools;
 
 use anyhow::Result;
@@ -25,6 +27,13 @@ pub(crate) fn for_build() -> Result<()> {
 /// Brings what the bench compares with.
 pub(crate) fn for_bench() -> Result<()> {
     tools::ensure(&tools::BENCH, "the bench compares with")
+}
+
+/// Brings what the tests of manifests, charts, rules and packages call.
+pub(crate) fn for_deploy() -> Result<()> {
+    tools::ensure(&tools::DEPLOY, "check what is shipped")?;
+    python::ensure()?;
+    node::ensure()
 }
 
 /// Brings what running the tests on other kernels needs, the kernels themselves apart.

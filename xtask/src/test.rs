@@ -52,11 +52,13 @@ enum Tier {
     Program,
     /// What the README promises, in network namespaces; needs root
     E2e,
+    /// What is shipped: manifests, chart, rules, image, package; needs root
+    Deploy,
 }
 
 impl Tier {
     const fn needs_root(self) -> bool {
-        matches!(self, Self::Program | Self::E2e)
+        matches!(self, Self::Program | Self::E2e | Self::Deploy)
     }
 
     /// The runs of `cargo test` that make up the tier: doc tests do not mix with others.
@@ -66,6 +68,7 @@ impl Tier {
             Self::Cli => &[&["--test=cli"]],
             Self::Program => &[&["--test=programs"]],
             Self::E2e => &[&["--test=e2e"]],
+            Self::Deploy => &[&["--test=deploy"]],
         }
     }
 }
@@ -85,6 +88,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
             "the kernel loads programs for root only; `--tier unit` does without",
         )?;
         setup::run()?;
+    }
+    if tiers.contains(&Tier::Deploy) {
+        setup::for_deploy()?;
     }
     build::everything(arguments.profile)?;
     let mut tally = Tally::default();
@@ -135,6 +141,9 @@ fn command(tier: Tier, run: &[&str], arguments: &Arguments) -> Result<Command> {
         .env("INSTA_UPDATE", "no");
     if tier == Tier::E2e {
         command.env("ENFORCER_OTHER_BIN", arguments.profile.program(build::OTHER_LAYOUT)?);
+    }
+    if tier == Tier::Deploy {
+        command.env("ENFORCER_TOOLS", build::target_directory()?.join("tools"));
     }
     if arguments.must_run {
         command.env("ENFORCER_REQUIRE_PRIVILEGE", "1");

@@ -11,7 +11,11 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// Its answer: it is forbidden.
 const NEVER: &str = "#!/bin/sh\nexit 101\n";
 /// Packages that would start a server with the machine; only their programs are wanted.
-const SERVICES: [(&str, &str); 2] = [("bind9", "named.service"), ("unbound", "unbound.service")];
+const SERVICES: [(&str, &str); 3] = [
+    ("bind9", "named.service"),
+    ("unbound", "unbound.service"),
+    ("prometheus", "prometheus.service"),
+];
 
 /// Whether packages can be installed: apt is there, and we are root.
 pub(super) fn is_usable() -> bool {

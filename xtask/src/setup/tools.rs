@@ -26,6 +26,9 @@ pub(crate) const TESTS: [Tool; 9] = [
 /// What the bench compares with, beside `nft`.
 pub(crate) const BENCH: [Tool; 2] = [("ipset", "ipset"), ("iptables", "iptables")];
 
+/// What the tests of what is shipped call.
+pub(crate) const DEPLOY: [Tool; 2] = [("prometheus", "prometheus"), ("npm", "npm")];
+
 /// What runs the tests on other kernels: an emulator, and what kernel packages are unpacked with.
 pub(crate) const MACHINES: [Tool; 4] = [
     ("qemu-system-x86_64", "qemu-system-x86"),

@@ -1,0 +1,4 @@
+//! What is shipped beside the program: each file is read by what will read it in the field.
+
+#[cfg(test)]
+mod tools;
