@@ -135,6 +135,9 @@ impl Agent {
                     Request::End => return Ok(()),
                     Request::Reload => self.reload(Asked::Explicitly),
                 },
+                () = self.enforcement.workloads.changed() => {
+                    self.log_failure("follow cgroups", |agent| agent.enforcement.follow_workloads());
+                }
                 () = watch.changed() => self.reload(Asked::ByChange),
                 _ = tick.tick() => {
                     self.guard().await;
@@ -144,6 +147,9 @@ impl Agent {
                 _ = sweep.tick() => {
                     self.log_failure("sweep", |agent| {
                         agent.enforcement.remove_expired(BootTime::now())
+                    });
+                    self.log_failure("look at cgroups", |agent| {
+                        agent.enforcement.look_at_workloads()
                     });
                     // News can be lost.
                     self.follow_uplinks().await;
@@ -191,7 +197,10 @@ impl Agent {
         self.enforcement.look_at_room(BootTime::now())?;
         self.beat()?;
         self.enforcement.refresh_special()?;
-        self.enforcement.refresh_workloads()
+        if !self.enforcement.workloads.is_watching() {
+            self.enforcement.look_at_workloads()?;
+        }
+        Ok(())
     }
 
     /// Follows `/etc/resolv.conf`: a new lease may bring other resolvers.

@@ -8,8 +8,8 @@
 //! metrics, status <──────────────────── Reading <────────────────────── counters <──┘
 //! ```
 //!
-//! **Invariant:** nothing on the right imports anything on its left: `policy` and `fqdn` know no
-//! tokio, no aya and no IO; `datapath` knows `policy::compile`, the devices of `uplink` and
+//! **Invariant:** nothing on the right imports anything on its left: `policy`, `fqdn` and
+//! `workload` know no tokio, no aya and no IO; `datapath` knows `policy::compile`, the devices of `uplink` and
 //! `enforcer_common` alone, and is the only module that imports aya; `status` and `metrics` see the kernel through
 //! [`datapath::Reading`] only. `agent` ties them together, `cli` is on top.
 //!
@@ -26,3 +26,4 @@ pub mod policy;
 pub mod resolver;
 pub mod status;
 pub mod uplink;
+pub mod workload;

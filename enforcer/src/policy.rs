@@ -11,7 +11,7 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 use ipnet::IpNet;
 
 use self::diagnostic::Diagnostic;
-use crate::fqdn::Pattern;
+use crate::{fqdn::Pattern, workload::WorkloadSelector};
 
 pub mod compile;
 pub mod diagnostic;
@@ -109,14 +109,6 @@ pub enum Action {
     Allow,
     /// The packet is dropped.
     Deny,
-}
-
-/// A set of sending processes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WorkloadSelector {
-    /// A cgroup and all below it; an absolute path from the cgroup v2 root, such as
-    /// `/system.slice/ci.service`.
-    Cgroup(String),
 }
 
 /// A set of destinations.

@@ -81,4 +81,6 @@ mod uplinks;
 #[cfg(test)]
 mod wire;
 #[cfg(test)]
+mod workloads;
+#[cfg(test)]
 mod world;

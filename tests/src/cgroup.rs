@@ -27,14 +27,14 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes a child of the root of the v2 hierarchy.
+    /// Makes a child of the root of the v2 hierarchy: a slice, as the service manager's are.
     ///
     /// # Errors
     ///
     /// No v2 hierarchy, or what the kernel refused.
     pub fn make() -> anyhow::Result<Self> {
         let root = root().context("find a cgroup2 mount in /proc/self/mounts")?;
-        let lease = Lease::make(&root)?;
+        let lease = Lease::make_with_end(&root, ".slice")?;
         Ok(Self { path: lease.path().to_owned(), root, _lease: Some(lease) })
     }
 

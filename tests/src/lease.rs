@@ -36,9 +36,18 @@ impl Lease {
     ///
     /// What the file system refused.
     pub fn make(parent: &Path) -> anyhow::Result<Self> {
+        Self::make_with_end(parent, "")
+    }
+
+    /// Makes a directory with a name of its own and this end.
+    ///
+    /// # Errors
+    ///
+    /// What the file system refused.
+    pub fn make_with_end(parent: &Path, end: &str) -> anyhow::Result<Self> {
         for _ in 0..ATTEMPTS {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!("{PREFIX}{}.{number}", process::id()));
+            let path = parent.join(format!("{PREFIX}{}.{number}{end}", process::id()));
             fs::create_dir(&path).with_context(|| format!("make directory {}", path.display()))?;
             // Until it is locked it looks abandoned, and a sweep may take it away.
             match Self::take(&path) {

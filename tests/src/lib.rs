@@ -40,6 +40,7 @@ pub mod netns;
 pub mod newcomer;
 pub mod packet;
 pub mod peer;
+pub mod pods;
 pub mod privilege;
 pub mod probe;
 pub mod race;

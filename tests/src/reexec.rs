@@ -15,7 +15,7 @@ use std::{
 use anyhow::Context as _;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{binary, cgroup, insider, probe::Probe, race, spoof};
+use crate::{binary, cgroup, insider, pods, probe::Probe, race, spoof};
 
 /// Joins a cgroup and becomes another program.
 const EXEC: &str = "rig-exec";
@@ -25,6 +25,8 @@ const PROBE: &str = "rig-probe";
 const RACE: &str = "rig-race";
 /// Joins a cgroup, waits for forged answers, and reports.
 const SPOOF: &str = "rig-spoof";
+/// Joins a cgroup, makes others below and sends from them, and reports.
+const PODS: &str = "rig-pods";
 /// Joins a cgroup and makes sockets for whoever started it.
 const INSIDER: &str = "rig-insider";
 
@@ -60,6 +62,13 @@ pub(crate) fn spoof_command(cgroup: &Path, task: &spoof::Task) -> anyhow::Result
     Ok(command)
 }
 
+/// A command that is one pod after the other below a cgroup and prints its report as JSON.
+pub(crate) fn pods_command(cgroup: &Path, task: &pods::Task) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary::own()?);
+    command.arg(PODS).arg(cgroup).arg(serde_json::to_string(task)?);
+    Ok(command)
+}
+
 /// A command that makes sockets in a cgroup.
 pub(crate) fn insider_command(cgroup: &Path) -> anyhow::Result<Command> {
     let mut command = Command::new(binary::own()?);
@@ -92,6 +101,10 @@ pub fn run_if_asked() -> anyhow::Result<bool> {
         }
         Some(RACE) => {
             let task: race::Task = join_and_read(&mut arguments)?;
+            report(&task.act()?)
+        }
+        Some(PODS) => {
+            let task: pods::Task = join_and_read(&mut arguments)?;
             report(&task.act()?)
         }
         Some(INSIDER) => {

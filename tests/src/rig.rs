@@ -65,7 +65,7 @@ impl Rig {
         Cgroup::sweep();
         Scratch::sweep();
         let top = Cgroup::make()?;
-        let workload = top.child("workload")?;
+        let workload = top.child("workload.slice")?;
         let agents = top.child("agents")?;
         let scratch = Scratch::make()?;
         let bpffs = Bpffs::mount(&scratch.path().join("bpf"))?;

@@ -32,7 +32,7 @@ pub(super) struct Enforcement {
     /// Whether addresses find room.
     pub(super) room: Watched,
     slots: Slots,
-    workloads: Workloads,
+    pub(super) workloads: Workloads,
     answers: BTreeMap<DomainName, BTreeMap<IpAddr, Known>>,
 }
 
@@ -91,10 +91,10 @@ impl Enforcement {
     pub(super) fn start(
         mut datapath: Datapath,
         prepared: Prepared,
-        workloads: Workloads,
+        mut workloads: Workloads,
     ) -> anyhow::Result<Self> {
         let Prepared { file, tables, slots } = prepared;
-        match datapath.apply(&tables, &workloads.rules(&tables.workloads)) {
+        match datapath.apply(&tables, &workloads.look(&tables.workloads)) {
             Ok(_) => {}
             Err(error) => {
                 datapath.discard();
@@ -132,7 +132,7 @@ impl Enforcement {
 
     /// Ends the watch beside a start of another layout; from here on this one judges alone.
     pub(super) fn end_watch(&mut self) -> Result<(), datapath::DatapathError> {
-        let workloads = self.workloads.rules(&self.tables.workloads);
+        let workloads = self.workloads.look(&self.tables.workloads);
         self.datapath.end_watch(&self.tables, &workloads)?;
         self.slots.release();
         Ok(())
@@ -154,7 +154,7 @@ impl Enforcement {
     pub(super) fn replace(&mut self, prepared: Prepared, now: BootTime) -> anyhow::Result<u64> {
         let Prepared { file, tables, slots } = prepared;
         self.forget_expired(now);
-        let workloads = self.workloads.rules(&tables.workloads);
+        let workloads = self.workloads.look(&tables.workloads);
         let applied = self
             .announce(&tables)
             .and_then(|()| self.datapath.apply(&tables, &workloads).context("apply the policy"));
@@ -164,6 +164,7 @@ impl Enforcement {
                 let mut added = tables.active;
                 added.subtract(&self.tables.active);
                 self.datapath.clear_rules(&added).context("withdraw the policy")?;
+                self.look_at_workloads()?;
                 return Err(error);
             }
         };
@@ -235,12 +236,15 @@ impl Enforcement {
         !self.tables.names.rules(name).is_empty()
     }
 
-    /// Brings the cgroups that exist up to date.
-    pub(super) fn refresh_workloads(&mut self) -> anyhow::Result<()> {
-        if self.tables.workloads.is_empty() {
-            return Ok(());
-        }
-        let rules = self.workloads.rules(&self.tables.workloads);
+    /// Brings the cgroups that exist up to date, by a look at all of them.
+    pub(super) fn look_at_workloads(&mut self) -> anyhow::Result<()> {
+        let rules = self.workloads.look(&self.tables.workloads);
+        self.datapath.set_workloads(&rules).context("bring cgroups up to date")
+    }
+
+    /// Brings the cgroups up to date that were made or removed.
+    pub(super) fn follow_workloads(&mut self) -> anyhow::Result<()> {
+        let Some(rules) = self.workloads.take_news(&self.tables.workloads) else { return Ok(()) };
         self.datapath.set_workloads(&rules).context("bring cgroups up to date")
     }
 

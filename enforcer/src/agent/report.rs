@@ -12,7 +12,7 @@ use crate::{
         },
         layout,
     },
-    policy::{PortSpec, Rule, WorkloadSelector},
+    policy::{PortSpec, Rule},
     resolver::Progress,
 };
 
@@ -127,7 +127,7 @@ fn rule_info(rule: &Rule, slot: u16, digest: &str) -> RuleInfo {
         digest: digest.to_owned(),
         name: rule.name.clone(),
         action: rule.action.to_string(),
-        from: rule.from.iter().map(|WorkloadSelector::Cgroup(path)| path.clone()).collect(),
+        from: rule.from.iter().map(ToString::to_string).collect(),
         to: shown(&mut rule.to.iter().map(ToString::to_string)),
         to_count: rule.to.len(),
         ports: shown(&mut rule.ports.iter().map(PortSpec::to_string)),

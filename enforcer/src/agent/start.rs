@@ -178,6 +178,7 @@ impl Agent {
             }
             tokio::select! {
                 answer = self.answers.recv() => self.take(&answer.context("the resolver ended")?)?,
+                () = self.enforcement.workloads.changed() => self.enforcement.follow_workloads()?,
                 _ = progress.changed() => {}
                 request = signals.next() => {
                     if request == Request::End {

@@ -42,7 +42,8 @@ pub use self::{
     prefixes::{Prefix, PrefixTable},
     slots::Slots,
 };
-use super::{Action, Bypass, Endpoint, Mode, Policy, WorkloadSelector};
+use super::{Action, Bypass, Endpoint, Mode, Policy};
+use crate::workload::Selected;
 
 /// The compiled policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +68,8 @@ pub struct Tables {
     pub prefixes: Arc<PrefixTable>,
     /// Ports and protocols.
     pub ports: PortTable,
-    /// The rules of each selected cgroup path, sorted by path.
-    pub workloads: Vec<(String, RuleMask)>,
+    /// The rules that are for some workloads only.
+    pub workloads: Selected,
     /// Exact names and wildcard patterns.
     pub names: NameTable,
     /// The same as the kernel looks them up.
@@ -174,7 +175,7 @@ pub fn compile(
     )?;
     let mut prefixes = prefixes::Builder::default();
     let mut names = names::Builder::default();
-    let mut workloads = BTreeMap::<String, RuleMask>::new();
+    let mut workloads = Selected::default();
     for (rule, slot) in rules() {
         for endpoint in &rule.to {
             match endpoint {
@@ -182,8 +183,8 @@ pub fn compile(
                 Endpoint::Cidr { prefix, except, .. } => prefixes.add(*prefix, except, slot),
             }
         }
-        for WorkloadSelector::Cgroup(path) in &rule.from {
-            workloads.entry(path.clone()).or_insert(RuleMask::EMPTY).insert(slot);
+        for selector in &rule.from {
+            workloads.add(selector, slot);
         }
     }
     let having = |wanted: fn(&super::Rule) -> bool| -> RuleMask {
@@ -200,7 +201,7 @@ pub fn compile(
         named: having(|rule| rule.to.iter().any(|to| matches!(to, Endpoint::Fqdn { .. }))),
         prefixes: Arc::new(prefixes.build()),
         ports,
-        workloads: workloads.into_iter().collect(),
+        workloads,
         names,
         name_trie,
         special: special_ranges(policy),

@@ -218,13 +218,27 @@ pub enum Action {
     Deny,
 }
 
-/// A set of sending processes.
+/// A set of sending processes: one of `cgroup`, `unit`, `container` and `pod`.
 #[derive(Debug, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct From {
     /// A cgroup and all below it, from the cgroup v2 root: `/system.slice/ci.service`.
+    #[serde(default)]
     #[schemars(regex(pattern = "^/"))]
-    pub cgroup: String,
+    pub cgroup: Option<String>,
+    /// A unit of systemd: `ci.service`, or `ci@*.service` for every instance. Units of users'
+    /// service managers are not meant.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"\.(service|scope|slice)$"))]
+    pub unit: Option<String>,
+    /// A container: its id, or at least the first 12 digits of it.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^[0-9a-f]{12,64}$"))]
+    pub container: Option<String>,
+    /// A pod by its uid, or `any` for every pod.
+    #[serde(default)]
+    pub pod: Option<String>,
 }
 
 /// A set of destinations: `fqdn` or `cidr`.

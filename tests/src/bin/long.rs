@@ -8,8 +8,8 @@ use std::{
 use clap::Parser;
 use enforcer_tests::{
     chaos::Chaos, churn::Churn, inbound::Inbound, malformed::Malformed, newcomer::Newcomer,
-    privilege, race::Race, reloads::Reloads, spoof::Spoof, stopped::Stopped, tamper::Tamper,
-    upgrades::Upgrades,
+    pods::Pods, privilege, race::Race, reloads::Reloads, spoof::Spoof, stopped::Stopped,
+    tamper::Tamper, upgrades::Upgrades,
 };
 
 /// Runs that are too long for every day.
@@ -26,6 +26,8 @@ enum Arguments {
     Inbound(Inbound),
     /// Devices that become uplinks
     Newcomer(Newcomer),
+    /// Pods that come and go
+    Pods(Pods),
     /// Kills of the agent under a load
     Chaos(Chaos),
     /// Versions of the agent that replace each other under a load
@@ -70,6 +72,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Arguments::Newcomer(newcomer) => {
             let outcome = newcomer.run()?;
+            (outcome.to_string(), outcome.faults())
+        }
+        Arguments::Pods(pods) => {
+            let outcome = pods.run()?;
             (outcome.to_string(), outcome.faults())
         }
         Arguments::Chaos(chaos) => {

@@ -29,6 +29,9 @@ pub(crate) enum Run {
     /// Makes 100 devices uplinks, one after the other, and measures until when frames pass there.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Newcomer(Arguments),
+    /// Makes and removes 500 pods, 50 a second, each of which sends by a rule of its own.
+    #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
+    Pods(Arguments),
     /// Kills the agent 1,000 times, a third of them in its start, under a load that must not notice.
     #[command(mut_arg("passed_on", |it| it.help(PASSED_ON)))]
     Chaos(Arguments),
@@ -58,6 +61,7 @@ impl Run {
             Self::Malformed(arguments) => ("malformed", arguments),
             Self::Inbound(arguments) => ("inbound", arguments),
             Self::Newcomer(arguments) => ("newcomer", arguments),
+            Self::Pods(arguments) => ("pods", arguments),
             Self::Chaos(arguments) => ("chaos", arguments),
             Self::Upgrades(arguments) => ("upgrades", arguments),
             Self::Churn(arguments) => ("churn", arguments),

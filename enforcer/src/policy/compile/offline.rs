@@ -41,13 +41,7 @@ impl<'a> Offline<'a> {
 
     /// Sets the sender's cgroup by its path: the rules of every cgroup around it apply.
     pub fn send_from(&mut self, cgroup: &str) {
-        self.workloads = RuleMask::EMPTY;
-        for (path, mask) in &self.tables.workloads {
-            let inside = cgroup.strip_prefix(path.trim_end_matches('/'));
-            if inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-                self.workloads.unite(mask);
-            }
-        }
+        self.workloads = self.tables.workloads.rules_on_the_way(cgroup);
     }
 }
 

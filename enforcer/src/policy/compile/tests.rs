@@ -20,8 +20,9 @@ use crate::{
     fqdn::{DomainName, Pattern},
     policy::{
         Action, Bypass, DnsSettings, Endpoint, Mode, Origin, Policy, PortRange, PortSpec,
-        ResolverSpec, Rule, WorkloadSelector,
+        ResolverSpec, Rule,
     },
+    workload::WorkloadSelector,
 };
 
 /// Every name of the small world, with the addresses it stands for.
@@ -169,7 +170,8 @@ fn any_sent() -> impl Strategy<Value = Sent> {
 fn naive(policy: &Policy, sent: &Sent) -> Option<usize> {
     policy.rules.iter().position(|rule| {
         let from = rule.from.is_empty()
-            || rule.from.iter().any(|WorkloadSelector::Cgroup(path)| {
+            || rule.from.iter().any(|selector| {
+                let WorkloadSelector::Cgroup(path) = selector else { return false };
                 sent.cgroup == path || sent.cgroup.starts_with(&format!("{path}/"))
             });
         let to = rule.to.iter().any(|endpoint| match endpoint {

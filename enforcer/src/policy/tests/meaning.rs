@@ -8,9 +8,9 @@ use super::{parse, policy_text, read};
 use crate::{
     fqdn::Pattern,
     policy::{
-        Action, Endpoint, Mode, Policy, PortRange, PortSpec, ResolverSpec, WorkloadSelector,
-        diagnostic::Severity,
+        Action, Endpoint, Mode, Policy, PortRange, PortSpec, ResolverSpec, diagnostic::Severity,
     },
+    workload::WorkloadSelector,
 };
 
 const NODE: &str = include_str!("good/node.yaml");

@@ -1,13 +1,28 @@
 //! One rule.
 
 use super::{endpoint, fields::Fields, name, ports, report::Report};
-use crate::policy::{Action, Origin, PortRange, PortSpec, Rule, WorkloadSelector, document::Node};
+use crate::{
+    policy::{
+        Action, Origin, PortRange, PortSpec, Rule,
+        document::{Node, Value},
+    },
+    workload::{SelectorError, WorkloadSelector},
+};
 
 pub(in crate::policy) const KEYS: [&str; 6] =
     ["name", "action", "from", "to", "ports", "allowPrivateAnswers"];
 /// Selectors of other policies that a newcomer may try.
-const LATER: [&str; 6] =
-    ["pod", "pods", "podSelector", "namespace", "namespaces", "namespaceSelector"];
+const OTHERS: [&str; 6] =
+    ["pods", "podSelector", "namespace", "namespaces", "namespaceSelector", "labels"];
+/// What reads a selector.
+type Read = fn(&str) -> Result<WorkloadSelector, SelectorError>;
+/// The keys of a selector, with the form of each and what reads it.
+const SELECTORS: [(&str, &str, Read); 4] = [
+    ("cgroup", WorkloadSelector::CGROUP, WorkloadSelector::cgroup),
+    ("unit", WorkloadSelector::UNIT, WorkloadSelector::unit),
+    ("container", WorkloadSelector::CONTAINER, WorkloadSelector::container),
+    ("pod", WorkloadSelector::POD, WorkloadSelector::pod),
+];
 
 /// Reads a rule.
 pub(super) fn rule(node: &Node, private_default: bool, report: &mut Report) -> Option<Rule> {
@@ -70,7 +85,7 @@ fn from(node: &Node, report: &mut Report) -> Option<Vec<WorkloadSelector>> {
     let form = "`from: [{cgroup: /system.slice/ci.service}]`";
     let entries = report.list(node, "`from`", form)?;
     if entries.is_empty() {
-        report.error(node, "`from` is empty", "remove it for every workload, or name a cgroup");
+        report.error(node, "`from` is empty", "remove it for every workload, or name one");
         return None;
     }
     let selectors: Vec<_> = entries.iter().map(|entry| selector(entry, report)).collect();
@@ -78,33 +93,34 @@ fn from(node: &Node, report: &mut Report) -> Option<Vec<WorkloadSelector>> {
 }
 
 fn selector(node: &Node, report: &mut Report) -> Option<WorkloadSelector> {
-    if let crate::policy::document::Value::Mapping(entries) = &node.value
-        && let Some((key, _)) = entries.iter().find(|(key, _)| LATER.contains(&key.text()))
+    if let Value::Mapping(entries) = &node.value
+        && let Some((key, _)) = entries.iter().find(|(key, _)| OTHERS.contains(&key.text()))
     {
-        let message = format!("`{}` is not in this version", key.text());
-        report.error(key, message, "select by cgroup: `{cgroup: /kubepods.slice}`");
+        let message = format!("the path of a cgroup does not tell `{}`", key.text());
+        let help = "select by `pod: any`, `pod: UID`, `container: ID`, `unit: NAME` or \
+                    `cgroup: PATH`";
+        report.error(key, message, help);
         return None;
     }
-    let fields = Fields::of(node, "an entry of `from`", &["cgroup"], report)?;
-    let form = "a path from the cgroup v2 root, such as `cgroup: /system.slice/ci.service`";
-    let path = fields.needed("cgroup", form, report)?;
-    let text = report.text(path, "`cgroup`", form)?;
-    let trimmed = text.trim_end_matches('/');
-    let message = if !text.starts_with('/') {
-        format!("`{text}` is no absolute path")
-    } else if text.starts_with("/sys/fs/cgroup") {
-        format!("`{text}` is a path of the file system")
-    } else if trimmed.is_empty() {
-        "the root cgroup is every workload".to_owned()
-    } else if trimmed.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
-        format!("`{text}` has an empty part, `.` or `..`")
-    } else if text.contains('*') {
-        "a cgroup path has no wildcards: a cgroup stands for all below it".to_owned()
-    } else {
-        return Some(WorkloadSelector::Cgroup(trimmed.to_owned()));
+    let keys = SELECTORS.map(|(key, ..)| key);
+    let fields = Fields::of(node, "an entry of `from`", &keys, report)?;
+    let given: Vec<_> = SELECTORS.iter().filter_map(|it| Some((it, fields.get(it.0)?))).collect();
+    let [((key, form, read), value)] = given.as_slice() else {
+        let message = match given.len() {
+            0 => "an entry of `from` names no workload",
+            _ => "an entry of `from` selects by one key",
+        };
+        let help = "write `cgroup`, `unit`, `container` or `pod`; several entries select what any of \
+                    them does";
+        report.error(node, message, help);
+        return None;
     };
-    let help =
-        if trimmed.is_empty() { "remove `from`".to_owned() } else { format!("write {form}") };
-    report.error(path, message, help);
-    None
+    let text = report.text(value, &format!("`{key}`"), form)?;
+    match read(text) {
+        Ok(selector) => Some(selector),
+        Err(SelectorError { message, help }) => {
+            report.error(value, message, help);
+            None
+        }
+    }
 }

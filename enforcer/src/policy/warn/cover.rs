@@ -1,6 +1,9 @@
 //! Whether the ports and workloads of one rule hold those of another.
 
-use crate::policy::{PortRange, PortSpec, WorkloadSelector};
+use crate::{
+    policy::{PortRange, PortSpec},
+    workload::WorkloadSelector,
+};
 
 const TCP: usize = 0;
 const UDP: usize = 1;
@@ -134,13 +137,7 @@ fn merged(mut ranges: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
 /// Whether every workload of `inner` is one of `outer`; no selector is every workload.
 pub(super) fn workloads_cover(outer: &[WorkloadSelector], inner: &[WorkloadSelector]) -> bool {
     outer.is_empty()
-        || (!inner.is_empty() && inner.iter().all(|one| outer.iter().any(|all| holds(all, one))))
-}
-
-/// Whether a cgroup is another one or above it.
-pub(super) fn holds(above: &WorkloadSelector, below: &WorkloadSelector) -> bool {
-    let (WorkloadSelector::Cgroup(above), WorkloadSelector::Cgroup(below)) = (above, below);
-    below.strip_prefix(above.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || (!inner.is_empty() && inner.iter().all(|one| outer.iter().any(|all| all.holds(one))))
 }
 
 #[cfg(test)]

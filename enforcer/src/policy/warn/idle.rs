@@ -1,13 +1,14 @@
 //! Destinations and workloads that no packet ever matches, and rules that come too late.
 
+use std::collections::BTreeSet;
+
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Doubt, Kind, cover::Ports, cover::holds, destination};
+use super::{Doubt, Kind, cover::Ports, destination};
 use crate::{
     fqdn::{Leading, Pattern},
-    policy::{
-        Action, DnsSettings, Endpoint, PortRange, PortSpec, ResolverSpec, Rule, WorkloadSelector,
-    },
+    policy::{Action, DnsSettings, Endpoint, PortRange, PortSpec, ResolverSpec, Rule},
+    workload::WorkloadSelector,
 };
 
 /// The longest name in its text form (RFC 1035, section 2.3.4).
@@ -74,30 +75,19 @@ fn is_loopback(range: IpNet) -> bool {
     }
 }
 
-/// A cgroup that another one of the same rule holds already.
+/// A workload that another one of the same rule holds already.
 fn double_workload(rule: &Rule) -> Option<Doubt<'_>> {
-    let mut sorted: Vec<&WorkloadSelector> = rule.from.iter().collect();
-    sorted.sort_unstable();
-    // A cgroup sorts in front of those below it, not always directly.
-    let mut outer: Vec<&WorkloadSelector> = Vec::new();
-    for selector in sorted {
-        while outer.pop_if(|above| !starts_alike(above, selector)).is_some() {}
-        if let Some(above) = outer.iter().rev().find(|above| holds(above, selector)) {
-            let (WorkloadSelector::Cgroup(inner), WorkloadSelector::Cgroup(above)) =
-                (selector, *above);
-            let message =
-                format!("the workload `{inner}` of `{}` is part of `{above}` already", rule.name);
-            let help = "a cgroup stands for all below it: keep one of the two";
-            return Some(Doubt::of_rule(Kind::Idle, rule, message, help));
-        }
-        outer.push(selector);
-    }
-    None
-}
-
-fn starts_alike(above: &WorkloadSelector, below: &WorkloadSelector) -> bool {
-    let (WorkloadSelector::Cgroup(above), WorkloadSelector::Cgroup(below)) = (above, below);
-    below.starts_with(above.as_str())
+    let mut all: BTreeSet<&WorkloadSelector> = BTreeSet::new();
+    let twice = rule.from.iter().find(|one| !all.insert(one)).map(|one| (one, one.clone()));
+    let (inner, outer) = twice.or_else(|| {
+        rule.from.iter().find_map(|one| {
+            let holders = one.holders();
+            holders.into_iter().find(|holder| all.contains(holder)).map(|holder| (one, holder))
+        })
+    })?;
+    let message = format!("the workload `{inner}` of `{}` is part of `{outer}` already", rule.name);
+    let help = "what selects a workload selects all that it holds: keep one of the two";
+    Some(Doubt::of_rule(Kind::Idle, rule, message, help))
 }
 
 /// A trusted resolver that a rule denies: DNS to it is allowed before any rule is read.

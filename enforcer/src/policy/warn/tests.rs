@@ -7,8 +7,9 @@ use crate::{
     fqdn::Pattern,
     policy::{
         Action, Bypass, DnsSettings, Endpoint, Mode, Origin, Policy, PortRange, PortSpec,
-        ResolverSpec, Rule, WorkloadSelector,
+        ResolverSpec, Rule,
     },
+    workload::WorkloadSelector,
 };
 
 /// A label, the rules (see [`rules`]), and how many warnings they give.
