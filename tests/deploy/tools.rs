@@ -11,7 +11,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// A checker from PyPI.
+/// A checker from `PyPI`.
 pub(crate) fn python(program: &str) -> Command {
     Command::new(folder().join("python/bin").join(program))
 }
