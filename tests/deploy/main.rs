@@ -1,4 +1,6 @@
 //! What is shipped beside the program: each file is read by what will read it in the field.
 
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod tools;
