@@ -22,6 +22,7 @@ const OLDEST_KERNEL: (u32, u32) = (5, 10);
 /// Capabilities by bit (include/uapi/linux/capability.h).
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
 /// Something that the machine lacks.
@@ -49,8 +50,7 @@ pub enum PreflightError {
     },
     /// A missing capability.
     #[error(
-        "this process lacks {}: run as root, or grant CAP_BPF and CAP_NET_ADMIN (kernels before \
-         5.8: CAP_SYS_ADMIN)",
+        "this process lacks {}: run as root, or grant CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
         missing.join(" and ")
     )]
     NoCapability {
@@ -168,7 +168,9 @@ fn check_capabilities() -> Result<(), PreflightError> {
     if has(CAP_SYS_ADMIN) {
         return Ok(());
     }
-    let wanted = [(CAP_BPF, "CAP_BPF"), (CAP_NET_ADMIN, "CAP_NET_ADMIN")];
+    // Without the last the verifier takes no program that reckons with pointers as these do.
+    let wanted =
+        [(CAP_BPF, "CAP_BPF"), (CAP_NET_ADMIN, "CAP_NET_ADMIN"), (CAP_PERFMON, "CAP_PERFMON")];
     let missing: Vec<_> =
         wanted.into_iter().filter(|(bit, _)| !has(*bit)).map(|(_, name)| name).collect();
     if missing.is_empty() { Ok(()) } else { Err(PreflightError::NoCapability { missing }) }

@@ -193,6 +193,8 @@ fn without_any_one_of_its_capabilities_nothing_starts() {
         let ended = wait::until("the agent to end", PATIENCE, || container.0.try_wait().unwrap());
 
         assert!(!ended.unwrap().success(), "{missing}: {}", container.log());
+        let said = format!("this process lacks CAP_{}:", missing[1..].to_uppercase());
+        assert!(container.log().contains(&said), "{}", container.log());
         assert!(node.is_reached(DENIED), "{missing}");
     }
 }
