@@ -1,6 +1,5 @@
 //! The agent as a user runs it: a process, its log, its command line, its metrics.
 
-mod http;
 mod log;
 
 use std::{
@@ -17,7 +16,7 @@ use nix::{
 };
 
 use self::log::Log;
-use crate::{binary, netns::Netns, reexec, scratch::Scratch, wait};
+use crate::{binary, http, netns::Netns, reexec, scratch::Scratch, wait};
 
 /// How long a start may take: 10,000 names are resolved in it.
 const START: Duration = Duration::from_secs(30);

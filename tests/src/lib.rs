@@ -29,6 +29,7 @@ pub mod demo;
 mod dns;
 pub mod held;
 pub mod hog;
+pub mod http;
 pub mod inbound;
 pub mod insider;
 pub mod lease;

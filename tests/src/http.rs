@@ -11,7 +11,11 @@ use anyhow::Context as _;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The code and body of an answer. It asks for the classic text format of metrics.
-pub(super) fn get(server: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+///
+/// # Errors
+///
+/// That nobody answers in time, or with something else than HTTP.
+pub fn get(server: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
     let context = || format!("get http://{server}{path}");
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE).with_context(context)?;
     stream.set_read_timeout(Some(PATIENCE)).with_context(context)?;
