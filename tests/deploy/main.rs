@@ -5,4 +5,6 @@ mod helm;
 #[cfg(test)]
 mod kubernetes;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod tools;
