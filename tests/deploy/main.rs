@@ -1,6 +1,8 @@
 //! What is shipped beside the program: each file is read by what will read it in the field.
 
 #[cfg(test)]
+mod grafana;
+#[cfg(test)]
 mod helm;
 #[cfg(test)]
 mod kubernetes;

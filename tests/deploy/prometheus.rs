@@ -4,6 +4,9 @@
 mod alerts;
 mod discovery;
 pub(crate) mod expression;
+mod live;
 mod operator;
 pub(crate) mod page;
 pub(crate) mod rules;
+mod scrape;
+mod server;
