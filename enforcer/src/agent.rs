@@ -28,6 +28,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use sd_notify::NotifyState;
 use tokio::{
     sync::{mpsc, watch as latest},
     time::{Instant, MissedTickBehavior, interval},
@@ -48,6 +49,7 @@ pub use self::{
 use crate::{
     datapath::{self, BootTime, TcMode},
     metrics::Health,
+    policy::Mode,
     resolver::{self, Progress, Resolution, Resolver, Servers},
     uplink::{Choice, Watch as UplinkWatch},
 };
@@ -140,6 +142,8 @@ impl Agent {
                 }
                 () = watch.changed() => self.reload(Asked::ByChange),
                 _ = tick.tick() => {
+                    // From the loop itself: it is the loop that must not hang.
+                    notify(&[NotifyState::Watchdog]);
                     self.guard().await;
                     self.log_failure("write the state", Self::tick);
                 }
@@ -236,7 +240,9 @@ impl Agent {
         let file = match read {
             Ok(Some(file)) => file,
             Ok(None) => {
-                self.circumstances.reload_error = None;
+                if self.circumstances.reload_error.take().is_some() {
+                    self.tell_manager(None);
+                }
                 return;
             }
             Err(error) => {
@@ -270,6 +276,7 @@ impl Agent {
                 self.circumstances.loaded_at = Timestamp::now();
                 self.circumstances.reload_error = None;
                 self.servers = servers;
+                self.tell_manager(None);
                 // Readers are told at once: the generation is in the maps already.
                 self.log_failure("write the state", Self::beat);
                 tracing::info!(generation, "the policy is in force");
@@ -279,14 +286,28 @@ impl Agent {
     }
 
     fn refuse(&mut self, reason: String) {
+        notify(&[NotifyState::Status("the newest policy is refused; the one before is in force")]);
         tracing::error!(%reason, "the policy is refused; the one in force goes on");
         self.circumstances.reload_error = Some(reason);
         // Readers are told at once, as they are of one that is in force.
         self.log_failure("write the state", Self::beat);
     }
 
+    /// Tells systemd in a line what is in force, and more.
+    fn tell_manager(&self, more: Option<NotifyState<'_>>) {
+        let policy = &self.enforcement.file.policy;
+        let verb = match policy.mode {
+            Mode::Enforce => "enforcing",
+            Mode::Audit => "auditing",
+        };
+        let generation = self.enforcement.datapath.generation();
+        let status = format!("{verb} policy {}, generation {generation}", policy.name);
+        let state: Vec<_> = more.into_iter().chain([NotifyState::Status(&status)]).collect();
+        notify(&state);
+    }
+
     fn stop(mut self, detach: bool) -> anyhow::Result<()> {
-        notify(&[sd_notify::NotifyState::Stopping]);
+        notify(&[NotifyState::Stopping]);
         if detach {
             let folder = self.enforcement.datapath.folder().to_owned();
             drop(self);
@@ -313,7 +334,7 @@ fn servers(file: &PolicyFile) -> anyhow::Result<Servers> {
 }
 
 /// Tells systemd; elsewhere there is nobody to tell.
-fn notify(state: &[sd_notify::NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "notify the service manager");
     }

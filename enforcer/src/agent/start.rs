@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use sd_notify::NotifyState;
 use tokio::{
     sync::{mpsc, watch as latest},
     time::Instant,
@@ -13,7 +14,6 @@ use super::{
     Agent, Options, PolicyFile, WAITING_ANSWERS,
     enforcement::{Enforcement, Prepared},
     handover::Questions,
-    notify,
     refusal::Refusal,
     report::Circumstances,
     serve, servers,
@@ -163,7 +163,7 @@ impl Agent {
             self.attach().await?;
             // Whoever is ordered behind this service, such as the network, is told to go on: the
             // names cannot be resolved before.
-            notify(&[sd_notify::NotifyState::Ready]);
+            self.tell_manager(Some(NotifyState::Ready));
             tracing::info!("nothing leaves but what the policy allows; names are being resolved");
         }
         let mut progress = self.resolver.progress();
@@ -208,7 +208,7 @@ impl Agent {
             cgroup = %self.circumstances.cgroup, uplinks = %self.uplink_names(), waited_ms, "ready"
         );
         self.health.send_replace(Health::Ready);
-        notify(&[sd_notify::NotifyState::Ready]);
+        self.tell_manager(Some(NotifyState::Ready));
         Ok(true)
     }
 }

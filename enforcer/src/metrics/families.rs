@@ -1,6 +1,6 @@
 //! What is told, as plain samples.
 
-use enforcer_common::dns::Learning;
+use enforcer_common::{dns::Learning, verdict::Reason};
 
 use crate::datapath::{Reading, reading::Counter};
 
@@ -194,8 +194,15 @@ fn verdicts(reading: &Reading, value: impl Fn(&Counter) -> u64) -> Vec<Sample> {
 }
 
 fn drops(reading: &Reading, value: impl Fn(&Counter) -> u64) -> Vec<Sample> {
-    let drops = reading.drops.iter();
-    drops.map(|(reason, counter)| sample([("reason", reason.as_str())], value(counter))).collect()
+    // Zeros as well: of a series that begins with its first drop, no rate has that drop.
+    let reasons = Reason::ALL.iter().filter(|reason| **reason != Reason::Implicit);
+    let counted = |reason: &Reason| reading.drops.iter().find(|(counted, _)| counted == reason);
+    reasons
+        .map(|reason| {
+            let packets = counted(reason).map_or(0, |(_, counter)| value(counter));
+            sample([("reason", reason.as_str())], packets)
+        })
+        .collect()
 }
 
 fn rules(reading: &Reading, value: impl Fn(&Counter) -> u64) -> Vec<Sample> {
