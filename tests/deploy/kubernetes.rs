@@ -10,6 +10,7 @@
 mod components;
 pub(crate) mod manifest;
 mod memory;
+pub(crate) mod node;
 mod overlays;
 mod pod;
 pub(crate) mod program;

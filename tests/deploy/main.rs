@@ -5,8 +5,14 @@ mod grafana;
 #[cfg(test)]
 mod helm;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod kubernetes;
 #[cfg(test)]
+mod package;
+#[cfg(test)]
 mod prometheus;
+#[cfg(test)]
+mod systemd;
 #[cfg(test)]
 mod tools;

@@ -1,7 +1,7 @@
 //! The checkers that `cargo xtask setup` has brought, and the files they are given.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -19,6 +19,15 @@ pub(crate) fn python(program: &str) -> Command {
 /// Where npm has put its packages.
 pub(crate) fn node() -> PathBuf {
     folder().join("node")
+}
+
+/// The file of `dist/` whose name ends so.
+pub(crate) fn dist(end: &str) -> PathBuf {
+    let entries = fs::read_dir(root().join("dist")).into_iter().flatten().flatten();
+    let mut found = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(end)));
+    found.next().unwrap_or_else(|| panic!("no file *{end} in dist/: run `cargo xtask dist`"))
 }
 
 /// Runs a command that must end well, and gives what it printed.

@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod ci;
 mod demo;
+mod dist;
 mod fuzz;
 mod privilege;
 mod program;
@@ -66,6 +67,8 @@ enum Verb {
     /// With a nightly cargo and cargo-fuzz under libFuzzer; else in a plain loop that damages the
     /// corpus.
     Fuzz(fuzz::Arguments),
+    /// Builds what is shipped below `dist/`: program, image, package, manifests, sums.
+    Dist,
     /// Runs the gate that a change has to pass: format, lints, licences, all tests, the demo.
     ///
     /// Goes on after a failure, so that one run shows them all. Needs root.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Test(arguments) => return tally::close(test::run(&arguments)),
         Verb::Vm(arguments) => return tally::close_in_short(vm::run(&arguments)),
+        Verb::Dist => dist::run(),
         Verb::Ci => return tally::close(ci::run()),
     };
     match outcome {

@@ -5,6 +5,7 @@
 
 mod apt;
 pub(crate) mod compiler;
+mod installed;
 mod linker;
 mod node;
 mod python;
@@ -34,6 +35,13 @@ pub(crate) fn for_deploy() -> Result<()> {
     tools::ensure(&tools::DEPLOY, "check what is shipped")?;
     python::ensure()?;
     node::ensure()
+}
+
+/// Brings what makes what is shipped.
+pub(crate) fn for_dist() -> Result<()> {
+    for_build()?;
+    tools::ensure(&tools::DIST, "make what is shipped")?;
+    installed::ensure()
 }
 
 /// Brings what running the tests on other kernels needs, the kernels themselves apart.

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::{
     build::{self, Profile},
-    privilege, setup,
+    dist, privilege, setup,
     tally::Tally,
 };
 
@@ -91,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     }
     if tiers.contains(&Tier::Deploy) {
         setup::for_deploy()?;
+        dist::run()?;
     }
     build::everything(arguments.profile)?;
     let mut tally = Tally::default();

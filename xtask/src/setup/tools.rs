@@ -27,7 +27,11 @@ pub(crate) const TESTS: [Tool; 9] = [
 pub(crate) const BENCH: [Tool; 2] = [("ipset", "ipset"), ("iptables", "iptables")];
 
 /// What the tests of what is shipped call.
-pub(crate) const DEPLOY: [Tool; 2] = [("prometheus", "prometheus"), ("npm", "npm")];
+pub(crate) const DEPLOY: [Tool; 4] =
+    [("prometheus", "prometheus"), ("npm", "npm"), ("skopeo", "skopeo"), ("crun", "crun")];
+
+/// What makes what is shipped.
+pub(crate) const DIST: [Tool; 1] = [("buildah", "buildah")];
 
 /// What runs the tests on other kernels: an emulator, and what kernel packages are unpacked with.
 pub(crate) const MACHINES: [Tool; 4] = [
