@@ -11,7 +11,7 @@ use enforcer_tests::{
     require_privilege, wait,
 };
 
-use crate::world::{PATIENCE, RESOLVER, ip, policy, probe, serve};
+use crate::world::{PATIENCE, PLAIN, RESOLVER, hits, ip, policy, probe, serve};
 
 const WILD: &str = "{name: wild, to: [{fqdn: '*.wild.test'}], ports: [tcp/443]}";
 const OTHER: &str = "{name: other, to: [{fqdn: '*.other.test'}], ports: [tcp/443]}";
@@ -47,4 +47,37 @@ fn a_connection_outlives_the_expiry_of_its_address_and_not_its_rule() {
     agent.write_policy(&policy(&settings, &[OTHER])).unwrap();
     agent.wait_for_line("generation 3", |line| line.contains("generation=3")).unwrap();
     exchange().unwrap_err();
+}
+
+#[test]
+fn a_rule_that_loses_a_range_ends_what_it_admitted_there_and_goes_on_for_the_rest() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let rule = |ranges: &str| {
+        let to: Vec<_> = ranges.split(' ').map(|range| format!("{{cidr: {range}}}")).collect();
+        policy(PLAIN, &[&format!("{{name: web, to: [{}], ports: [tcp/443]}}", to.join(", "))])
+    };
+    let agent = rig.agent(&rule("198.18.0.1 198.18.0.2 198.19.0.0/24")).unwrap();
+    let insider = rig.insider(&rig.client).unwrap();
+    let mut streams = ["198.18.0.1", "198.18.0.2", "198.19.0.7"]
+        .map(|to| insider.stream(SocketAddr::new(ip(to), 443)).unwrap());
+    let mut exchange = |index: usize| {
+        let mut bytes = [0; 4];
+        let stream = &mut streams[index];
+        stream.write_all(b"ping").and_then(|()| stream.read_exact(&mut bytes))
+    };
+    (0..3).for_each(|index| exchange(index).unwrap());
+    let before = hits(&agent.status().unwrap(), "web");
+
+    agent.write_policy(&rule("198.18.0.2 198.18.0.3 198.19.0.0/25 198.18.0.4")).unwrap();
+    agent.wait_for_line("generation 2", |line| line.contains("generation=2")).unwrap();
+
+    exchange(0).unwrap_err();
+    exchange(1).unwrap();
+    exchange(2).unwrap();
+    assert!(probe(&rig, &Probe::tcp(ip("198.18.0.1"), 443)).is_refused());
+    assert!(probe(&rig, &Probe::tcp(ip("198.18.0.3"), 443)).is_reached());
+    // It is the same rule: its count goes on.
+    assert!(hits(&agent.status().unwrap(), "web") > before);
 }

@@ -1,7 +1,8 @@
 //! Tables into maps, in an order that never opens more than the old and the new policy together.
 //!
 //! 1. Every mask table is written as the union of old and new. New rules have slots that no old
-//!    rule has, so under the old generation the added bits are not active.
+//!    rule has, so under the old generation the added bits are not active; where nothing but ranges
+//!    of allow rules changes, they are ([`crate::policy::compile::Slots`] tells why they may).
 //! 2. The idle settings entry and the idle bank of ports are written, and since which generation
 //!    each new rule has its slot: what the slot's last rule admitted is not admitted any more.
 //! 3. One word, the generation, is flipped: from here on the new policy judges.
@@ -132,8 +133,12 @@ impl Datapath {
         let mut added = tables.active;
         added.subtract(&self.applied.active);
         added.subtract(&self.applied.inherited);
-        // Of rules that are older the start before knows better.
-        for slot in added.slots() {
+        // Of rules that are older the start before knows better. One that has lost a range has
+        // admitted flows to it: those are judged anew.
+        let mut begun = tables.rewritten;
+        begun.intersect(&way.narrowed());
+        begun.unite(&added);
+        for slot in begun.slots() {
             self.maps
                 .slot_since
                 .set(u32::from(slot), generation, 0)

@@ -75,6 +75,15 @@ impl<'t> Transition<'t> {
     }
 }
 
+impl Transition<'_> {
+    /// The rules that some address is not for any more.
+    pub(super) fn narrowed(&self) -> RuleMask {
+        let mut narrowed = self.hosts.narrowed();
+        narrowed.unite(&self.prefixes.narrowed());
+        narrowed
+    }
+}
+
 /// The changes of one table, in the order of their keys.
 #[derive(Debug)]
 pub(super) struct Changes<'t, K>(Vec<Change<'t, K>>);
@@ -111,6 +120,16 @@ impl<'t, K> Changes<'t, K> {
     /// The entries that only the new table has.
     pub(super) fn added(&self) -> impl Iterator<Item = &'t K> {
         self.without(|change| change.old)
+    }
+
+    fn narrowed(&self) -> RuleMask {
+        let mut narrowed = RuleMask::EMPTY;
+        for change in &self.0 {
+            let mut lost = change.old.rules();
+            lost.subtract(&change.new.rules());
+            narrowed.unite(&lost);
+        }
+        narrowed
     }
 
     /// Entries of one table that are otherwise in between.

@@ -56,6 +56,8 @@ pub struct Tables {
     pub digests: Vec<String>,
     /// Rules in force.
     pub active: RuleMask,
+    /// Rules that keep the slots of the tables before, with other ranges.
+    pub rewritten: RuleMask,
     /// Rules that deny.
     pub deny: RuleMask,
     /// Rules that are for every workload.
@@ -167,8 +169,8 @@ pub fn compile(
     slots: &mut Slots,
 ) -> Result<Tables, CompileError> {
     let mut next_slots = slots.clone();
-    let (assigned, digests) = next_slots.assign(&policy.rules)?;
-    let rules = || policy.rules.iter().zip(assigned.iter().copied());
+    let assigned = next_slots.assign(&policy.rules)?;
+    let rules = || policy.rules.iter().zip(assigned.slots.iter().copied());
 
     let ports = PortTable::build(
         rules().flat_map(|(rule, slot)| rule.ports.iter().map(move |spec| (slot, *spec))),
@@ -216,8 +218,9 @@ pub fn compile(
         bypass: policy.bypass,
         rejects_forwarded: policy.rejects_forwarded,
         resolvers: resolver_keys(resolvers),
-        slots: assigned,
-        digests,
+        slots: assigned.slots,
+        digests: assigned.digests,
+        rewritten: assigned.rewritten,
     };
     *slots = next_slots;
     Ok(tables)

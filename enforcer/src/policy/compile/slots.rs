@@ -3,6 +3,12 @@
 //! The lowest slot wins, so slots follow the order of the rules. A rule whose text is unchanged
 //! keeps its slot, and with it its counters, as far as the order allows. A slot that a rule has
 //! lost is not given to another in the same step: the kernel's tables still hold its bits.
+//!
+//! Where nothing changes but the ranges of allow rules, these keep their slots as well, so that a
+//! change of one range writes one range. In between, such a rule has the ranges of both policies,
+//! under either generation. That opens no more than the two policies do: the rules that deny are
+//! the same ones at the same places, and of those that allow, the first that accepts a packet in
+//! between accepts it in one of the policies, where none that denies it comes before.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -14,7 +20,7 @@ use enforcer_common::{abi::MAX_RULES, rule_mask::RuleMask};
 use sha2::{Digest as _, Sha256};
 
 use super::CompileError;
-use crate::policy::{Endpoint, Rule};
+use crate::policy::{Action, Endpoint, Rule};
 
 /// The assignment in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +29,24 @@ pub struct Slots {
     owners: BTreeMap<Digest, VecDeque<u16>>,
     /// Slots that no rule owns and none may be given.
     reserved: RuleMask,
+    /// The rules in order, each without its ranges. Of an earlier start's rules that is not known.
+    order: Vec<Frame>,
+}
+
+/// A rule without its ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Frame {
+    slot: u16,
+    digest: Digest,
+}
+
+/// What [`Slots::assign`] gives, in the order of the rules.
+pub(super) struct Assigned {
+    pub(super) slots: Vec<u16>,
+    /// What identifies each rule, in hexadecimal.
+    pub(super) digests: Vec<String>,
+    /// Those that have kept their slots with other ranges.
+    pub(super) rewritten: RuleMask,
 }
 
 impl Slots {
@@ -41,7 +65,7 @@ impl Slots {
         for slots in owners.values_mut() {
             slots.make_contiguous().sort_unstable();
         }
-        Self { owners, reserved }
+        Self { owners, reserved, order: Vec::new() }
     }
 
     /// Slots that some rule owns, or that may not be given to any.
@@ -56,29 +80,60 @@ impl Slots {
         self.reserved = RuleMask::EMPTY;
     }
 
-    /// Gives each rule a slot, ascending; with it comes what identifies the rule, in hexadecimal.
-    pub(super) fn assign(
-        &mut self,
-        rules: &[Rule],
-    ) -> Result<(Vec<u16>, Vec<String>), CompileError> {
+    /// Gives each rule a slot, ascending.
+    pub(super) fn assign(&mut self, rules: &[Rule]) -> Result<Assigned, CompileError> {
         if rules.len() > MAX_RULES {
             return Err(CompileError::TooManyRules { count: rules.len() });
         }
         let texts: Vec<Digest> = rules.iter().map(digest).collect();
+        let frames: Vec<Digest> = rules.iter().map(frame).collect();
+        let rewritten = self.rewritten(rules, &texts, &frames);
+        let slots = match &rewritten {
+            Some(_) => self.order.iter().map(|frame| frame.slot).collect(),
+            None => self.assign_by_text(&texts)?,
+        };
+        let numbered = slots.iter().copied().zip(frames);
+        self.order = numbered.map(|(slot, digest)| Frame { slot, digest }).collect();
+        let digests = texts.iter().map(hex).collect();
+        self.owners.clear();
+        for (text, slot) in texts.into_iter().zip(slots.iter().copied()) {
+            self.owners.entry(text).or_default().push_back(slot);
+        }
+        Ok(Assigned { slots, digests, rewritten: rewritten.unwrap_or(RuleMask::EMPTY) })
+    }
+
+    /// The rules whose ranges are others, where these are allow rules and nothing else changes;
+    /// `None`: something does.
+    fn rewritten(&self, rules: &[Rule], texts: &[Digest], frames: &[Digest]) -> Option<RuleMask> {
+        if self.order.len() != rules.len() || rules.is_empty() {
+            return None;
+        }
+        let mut rewritten = RuleMask::EMPTY;
+        for (((before, rule), text), frame) in self.order.iter().zip(rules).zip(texts).zip(frames) {
+            if before.digest != *frame {
+                return None;
+            }
+            if self.owners.get(text).is_some_and(|slots| slots.contains(&before.slot)) {
+                continue;
+            }
+            if rule.action != Action::Allow {
+                return None;
+            }
+            rewritten.insert(before.slot);
+        }
+        Some(rewritten)
+    }
+
+    /// The slots of rules that keep theirs by their text, and others between.
+    fn assign_by_text(&self, texts: &[Digest]) -> Result<Vec<u16>, CompileError> {
         let mut owners = self.owners.clone();
         let wished: Vec<Option<u16>> =
             texts.iter().map(|text| owners.get_mut(text).and_then(VecDeque::pop_front)).collect();
         let kept = longest_rising(&wished);
-        let assigned = fill_gaps(&kept, &self.used()).ok_or_else(|| {
+        fill_gaps(&kept, &self.used()).ok_or_else(|| {
             let kept = kept.iter().flatten().count();
-            CompileError::NoFreeSlots { changed: rules.len() - kept, kept }
-        })?;
-        let digests = texts.iter().map(hex).collect();
-        self.owners.clear();
-        for (text, slot) in texts.into_iter().zip(assigned.iter().copied()) {
-            self.owners.entry(text).or_default().push_back(slot);
-        }
-        Ok((assigned, digests))
+            CompileError::NoFreeSlots { changed: texts.len() - kept, kept }
+        })
     }
 }
 
@@ -107,6 +162,15 @@ fn from_hex(text: &str) -> Option<Digest> {
 /// What makes a rule the same rule: all of it but its place in the file. The name is part of it,
 /// since counters are shown under it.
 fn digest(rule: &Rule) -> Digest {
+    digest_of(rule, true)
+}
+
+/// The same without the ranges.
+fn frame(rule: &Rule) -> Digest {
+    digest_of(rule, false)
+}
+
+fn digest_of(rule: &Rule, has_ranges: bool) -> Digest {
     let Rule { name, action, from, to, ports, allow_private_answers, origin } = rule;
     let mut hash = Sha256::new();
     hash.update(format!("{name}|{action}|{from:?}|{ports:?}|{allow_private_answers}|"));
@@ -118,7 +182,10 @@ fn digest(rule: &Rule) -> Digest {
         // Writing to a string cannot fail.
         let _: fmt::Result = match endpoint {
             Endpoint::Fqdn { pattern, .. } => write!(text, "|{pattern:?}"),
-            Endpoint::Cidr { prefix, except, .. } => write!(text, "|{prefix}{except:?}"),
+            Endpoint::Cidr { prefix, except, .. } if has_ranges => {
+                write!(text, "|{prefix}{except:?}")
+            }
+            Endpoint::Cidr { .. } => continue,
         };
         hash.update(&text);
     }

@@ -244,6 +244,8 @@ fn check(policy: &Policy, tables: &Tables, sent: &Sent) {
     assert_eq!((decision.verdict, decision.reason, decision.by), expected, "{sent:?}\n{policy:#?}");
 }
 
+mod ranges;
+
 proptest! {
     // 512 policies with 32 packets each: 16,384 verdicts.
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
