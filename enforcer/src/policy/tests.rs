@@ -1,5 +1,6 @@
 //! Policies as text: what they mean, and what is said about the bad ones.
 
+mod documents;
 mod meaning;
 mod place;
 

@@ -14,7 +14,6 @@ use super::{
 use crate::datapath::Reading;
 
 const REASONS: &str = include_str!("../../../docs/reasons.md");
-const POLICY: &str = include_str!("../../../docs/policy.md");
 
 fn status(change: impl FnOnce(&mut Reading)) -> Status {
     let mut reading = reading();
@@ -224,16 +223,4 @@ fn the_page_of_reasons_lists_exactly_what_becomes_of_answers() {
     let outcomes = Learning::ALL.iter().map(|outcome| (outcome.as_str(), outcome.number()));
 
     assert_eq!(listed, outcomes.collect());
-}
-
-#[test]
-fn every_example_on_the_page_of_the_policy_is_valid() {
-    let examples: Vec<_> =
-        POLICY.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-
-    assert!(!examples.is_empty());
-    for example in examples {
-        let parsed = crate::policy::parse(example);
-        assert!(parsed.policy.is_some(), "{:#?}\n{example}", parsed.diagnostics);
-    }
 }
