@@ -1,9 +1,12 @@
-//! What the compiler does not look at, kept by tests: sizes, names, essays, imports, documents.
+//! What the compiler does not look at, kept by tests: sizes, names, essays, imports, documents, links,
+//! quotes.
 //!
 //! Each rule is a function from the tree to its offences, and each test says the rule.
 
 mod documents;
+mod links;
 mod modules;
+mod said;
 mod text;
 mod tree;
 

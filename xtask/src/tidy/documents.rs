@@ -33,37 +33,12 @@ fn documents_mention_only_verbs_that_exist() {
 }
 
 #[test]
-fn links_between_documents_lead_to_a_file() {
-    let files = tree::files();
-    let mut offences = Vec::new();
-    for file in files.iter().filter(|file| file.has_extension("md")) {
-        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        for (number, line) in file.lines() {
-            for target in links(line) {
-                if !crate::step::root().join(folder).join(target).exists() {
-                    offences.push(format!("{}:{number}: {target}", file.path));
-                }
-            }
-        }
-    }
-
-    expect_none("these lead nowhere", &offences);
-}
-
-#[test]
 fn a_mention_is_the_word_after_the_command() {
     let text =
         concat!("Run `cargo xt", "ask frob --now`,\nor cargo xt", "ask VERB, or cargo xtask.\n");
     let file = File { path: "a.md".to_owned(), text: text.to_owned() };
 
     assert_eq!(mentioned_verbs(&file).collect::<Vec<_>>(), [(1, "frob")]);
-}
-
-#[test]
-fn a_link_is_a_path_in_the_tree_and_not_an_address_or_an_anchor() {
-    let line = "[a](b/c.md#d), [e](https://example.com/f), [g](#h), [i](j)";
-
-    assert_eq!(links(line).collect::<Vec<_>>(), ["b/c.md", "j"]);
 }
 
 /// The lower-case words after `cargo xtask`, with their line.
@@ -73,13 +48,5 @@ fn mentioned_verbs(file: &File) -> impl Iterator<Item = (usize, &str)> {
             let end = rest.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(rest.len());
             (end > 0).then(|| (number, &rest[..end]))
         })
-    })
-}
-
-/// The paths that a line of Markdown links to, without their anchors.
-fn links(line: &str) -> impl Iterator<Item = &str> {
-    line.split("](").skip(1).filter_map(|rest| {
-        let target = rest.split(')').next()?.split('#').next()?;
-        (!target.is_empty() && !target.contains(':')).then_some(target)
     })
 }
