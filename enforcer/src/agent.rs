@@ -315,6 +315,10 @@ impl Agent {
             tracing::info!(links = removed.links, "detached; nothing is enforced any more");
             return Ok(());
         }
+        if self.circumstances.is_unloaded {
+            tracing::info!("the agent ends; nothing is enforced, since everything was unloaded");
+            return Ok(());
+        }
         self.beat()?;
         tracing::info!("the agent ends; the kernel goes on enforcing");
         Ok(())

@@ -27,6 +27,8 @@ pub enum Health {
     Starting,
     /// Every hook is attached and a policy is in force.
     Ready,
+    /// Somebody has unloaded everything.
+    Unloaded,
 }
 
 #[cfg(test)]

@@ -242,14 +242,20 @@ fn problems(reading: &Reading) -> Vec<String> {
     let mut problems = Vec::new();
     let missing = reading.hooks.iter().filter(|hook| !hook.is_attached);
     problems.extend(missing.map(|hook| {
-        let remedy = if hook.hook.starts_with("tc_") {
-            "what leaves by it is not judged there; the agent attaches it as soon as it can"
-        } else {
-            "restart the agent"
+        let remedy = match (hook.hook.starts_with("tc_"), reading.agent_running) {
+            (true, true) => {
+                "what leaves by it is not judged there; the agent attaches it as soon as it can"
+            }
+            (true, false) => "what leaves by it is not judged there; start the agent",
+            (false, true) => "the agent puts it back within a second or so, or says why not",
+            (false, false) => "start the agent",
         };
         format!("hook {} is not attached to {}: {remedy}", hook.hook, hook.target)
     }));
-    if !reading.agent_running {
+    let is_judging = reading.hooks.iter().any(|hook| hook.is_attached);
+    if !reading.agent_running && !is_judging {
+        problems.push("the agent is down, and no packet is judged: start it".to_owned());
+    } else if !reading.agent_running {
         problems.push(format!(
             "the agent is down: the kernel goes on judging by the policy of generation {}; names \
              are not resolved again",

@@ -34,6 +34,21 @@ fn a_valid_policy_exits_with_0() {
 }
 
 #[test]
+fn a_policy_that_does_not_fit_into_the_kernel_is_none() {
+    let rules: String = (1..=512)
+        .map(|port| format!("    - {{name: r{port}, to: [{{cidr: any}}], ports: [tcp/{port}]}}\n"))
+        .collect();
+    let done = run(&["check", "--policy", "-"], &format!("{GOOD}{rules}"));
+
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let said = text(&done.stderr);
+    assert!(said.contains("has 513 rules") && said.contains(":6:3"), "{said}");
+    let fitting: Vec<_> = rules.lines().skip(1).collect();
+    let done = run(&["check", "--policy", "-"], &format!("{GOOD}{}\n", fitting.join("\n")));
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+}
+
+#[test]
 fn an_invalid_policy_exits_with_1_and_tells_where() {
     let done = run(&["check", "--policy", "-"], &GOOD.replace("tcp/443", "tcp:443"));
 

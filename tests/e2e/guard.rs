@@ -163,6 +163,8 @@ fn what_unload_removes_stays_away_with_the_agent_alive() {
     assert!(agent.cli(&["unload"]).unwrap().status.success());
 
     agent.wait_for_line("an end", |line| line.contains("nothing is enforced")).unwrap();
+    let is_unready = || agent.get("/readyz").unwrap().0 == 503;
+    wait::until_true("readiness to end", PATIENCE, is_unready).unwrap();
     // Longer than two looks of the guard.
     std::thread::sleep(std::time::Duration::from_millis(2_500));
     assert!(!rig.pins().exists() || fs::read_dir(rig.pins()).unwrap().next().is_none());

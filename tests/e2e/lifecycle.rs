@@ -255,3 +255,34 @@ fn with_on_start_deny_a_faulty_policy_leaves_nothing_open_and_takes_nothing_away
     assert!(probe(&rig, &to(1)).is_reached());
     assert!(probe(&rig, &to(2)).is_refused());
 }
+
+#[test]
+fn with_on_start_deny_a_policy_that_does_not_fit_leaves_nothing_open_either() {
+    require_privilege!();
+    let many: Vec<_> = (0..513)
+        .map(|number| {
+            format!("{{name: r{number}, to: [{{cidr: any}}], ports: [tcp/{}]}}", number + 1)
+        })
+        .collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    // Valid, and more than the kernel's table of trusted resolvers holds.
+    let servers: Vec<_> = (0..300).map(|number| format!("198.51.100.1:{}", number + 1)).collect();
+    let settings = format!("dns: {{resolvers: [{}]}}", servers.join(", "));
+    for (label, unfit, said) in [
+        ("rules", policy(PLAIN, &many), "513 rules"),
+        ("resolvers", policy(&settings, &[]), "cannot be put in force"),
+    ] {
+        let rig = Rig::make().unwrap();
+        let _peer = Peer::tcp(&rig.world, 443).unwrap();
+        assert!(probe(&rig, &to(1)).is_reached(), "{label}: nothing is in force");
+
+        let agent = rig.launch(&unfit, &["--on-start", "deny"]).unwrap();
+        agent.wait_until_ready().unwrap();
+
+        assert!(agent.log().iter().any(|line| line.contains(said)), "{label}: {:#?}", agent.log());
+        assert!(probe(&rig, &to(1)).is_refused(), "{label}");
+        agent.write_policy(&policy(PLAIN, &[FIRST])).unwrap();
+        let is_reached = || probe(&rig, &to(1)).is_reached();
+        wait::until_true("the mended policy to be in force", PATIENCE, is_reached).unwrap();
+    }
+}

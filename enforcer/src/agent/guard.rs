@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Agent, report};
+use crate::metrics::Health;
 
 impl Agent {
     /// Puts back what somebody has taken out of the kernel.
@@ -24,6 +25,7 @@ impl Agent {
         let guarded = self.enforcement.datapath.guard(&filters);
         if guarded.is_unloaded {
             self.circumstances.is_unloaded = true;
+            self.health.send_replace(Health::Unloaded);
             tracing::error!(
                 "somebody has unloaded everything: nothing is enforced until the agent starts again"
             );

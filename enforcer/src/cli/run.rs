@@ -1,6 +1,11 @@
 //! `enforcer run`: the agent.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -93,7 +98,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         Ok(policy) => policy,
         Err(error) => match held(&args, &error) {
             Some(policy) => policy,
-            None => return refuse(error),
+            None => return refuse(error, &args.pins.bpffs),
         },
     };
     for warning in &policy.warnings {
@@ -118,15 +123,34 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(agent::run(options))?;
-    Ok(Exit::Fine)
+    let on_start = options.on_start;
+    let Err(error) = runtime.block_on(agent::run(options.clone())) else { return Ok(Exit::Fine) };
+    if on_start == OnStart::Deny
+        && !is_in_force(&options.bpffs)
+        && let Some(policy) = PolicyFile::deny_all(&options.policy.path)
+        && options.policy.policy != policy.policy
+    {
+        // A valid policy for which there is no room leaves a node no more open than a faulty one.
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the policy cannot be put in force; nothing leaves until it is mended (--on-start deny)"
+        );
+        if runtime.block_on(agent::run(Options { policy, ..options })).is_ok() {
+            return Ok(Exit::Fine);
+        }
+    }
+    Err(error)
+}
+
+/// Whether an earlier start's policy is in force; one that cannot be read is taken for one.
+fn is_in_force(bpffs: &Path) -> bool {
+    !matches!(datapath::read(bpffs), Ok(None))
 }
 
 /// With `--on-start deny` a node must not stay open for a faulty file: what is enforced in its place
 /// where nothing is in force yet.
 fn held(args: &RunArgs, error: &PolicyFileError) -> Option<PolicyFile> {
-    let is_in_force = !matches!(datapath::read(&args.pins.bpffs), Ok(None));
-    if args.on_start != OnStart::Deny || is_in_force {
+    if args.on_start != OnStart::Deny || is_in_force(&args.pins.bpffs) {
         return None;
     }
     for rendered in error.rendered() {
@@ -140,14 +164,19 @@ fn held(args: &RunArgs, error: &PolicyFileError) -> Option<PolicyFile> {
 }
 
 /// An invalid policy is shown with every fault at its place.
-fn refuse(error: PolicyFileError) -> anyhow::Result<Exit> {
+fn refuse(error: PolicyFileError, bpffs: &Path) -> anyhow::Result<Exit> {
     if error.rendered().is_empty() {
         return Err(error.into());
     }
     for rendered in error.rendered() {
         complain(&format!("{rendered}\n"));
     }
-    complain(&format!("error: {error}; nothing is attached\n"));
+    let rest = if is_in_force(bpffs) {
+        "what an earlier start has put in force goes on"
+    } else {
+        "nothing is attached"
+    };
+    complain(&format!("error: {error}; {rest}\n"));
     Ok(Exit::Error)
 }
 

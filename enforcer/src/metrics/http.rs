@@ -83,6 +83,10 @@ async fn respond<B>(request: &Request<B>, source: Source, health: Health) -> Res
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not ready: the hooks are not attached yet\n",
             ),
+            Health::Unloaded => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: somebody has unloaded everything; start the agent again\n",
+            ),
         },
         _ => plain(StatusCode::NOT_FOUND, "try /metrics, /healthz or /readyz\n"),
     }

@@ -155,6 +155,34 @@ pub enum CompileError {
     },
 }
 
+/// Whether a policy has tables, found out without its ranges: no bound depends on those, and there
+/// may be a million.
+///
+/// # Errors
+///
+/// What [`compile`] would say where no earlier policy takes room.
+pub(super) fn fits(policy: &Policy) -> Result<(), CompileError> {
+    let without_ranges = |rule: &super::Rule| super::Rule {
+        name: rule.name.clone(),
+        action: rule.action,
+        from: rule.from.clone(),
+        to: rule.to.iter().filter(|to| matches!(to, Endpoint::Fqdn { .. })).cloned().collect(),
+        ports: rule.ports.clone(),
+        allow_private_answers: rule.allow_private_answers,
+        origin: rule.origin.clone(),
+    };
+    let policy = Policy {
+        name: policy.name.clone(),
+        dns: policy.dns.clone(),
+        virtual_ranges: None,
+        rules: policy.rules.iter().map(without_ranges).collect(),
+        mode: policy.mode,
+        bypass: policy.bypass,
+        rejects_forwarded: policy.rejects_forwarded,
+    };
+    compile(&policy, &[], &mut Slots::default()).map(drop)
+}
+
 /// Compiles a policy.
 ///
 /// `resolvers` are the trusted servers that the policy's settings stand for on this machine.

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use self::{fields::Fields, report::Report};
 use super::{
-    API_VERSION, Bypass, Mode, Parsed, Policy,
+    API_VERSION, Bypass, Mode, Parsed, Policy, compile,
     diagnostic::Severity,
     document::{Node, Value},
     warn,
@@ -48,6 +48,12 @@ pub(super) const SPEC_KEYS: [&str; 8] = [
 pub(super) fn validate(root: &Node) -> Parsed {
     let mut report = Report::default();
     let policy = policy(root, &mut report);
+    if report.is_clean()
+        && let Some(policy) = &policy
+        && let Err(error) = compile::fits(policy)
+    {
+        report.error(rules_of(root), error.to_string(), "see `enforcer presets list` for theirs");
+    }
     let mut diagnostics = report.into_sorted();
     let is_valid = diagnostics.iter().all(|found| found.severity != Severity::Error);
     let policy = policy.filter(|_| is_valid);
@@ -139,6 +145,21 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
         rejects_forwarded: rejects_forwarded?,
         rules,
     })
+}
+
+/// Where the rules are, or what should have them.
+fn rules_of(root: &Node) -> &Node {
+    let below = |node: &'_ Node, key: &str| -> Option<usize> {
+        let Value::Mapping(entries) = &node.value else { return None };
+        entries.iter().position(|(name, _)| name.text() == key)
+    };
+    let mut node = root;
+    for key in ["spec", "rules"] {
+        let (Some(index), Value::Mapping(entries)) = (below(node, key), &node.value) else { break };
+        let Some((name, value)) = entries.get(index) else { break };
+        node = if key == "rules" { name } else { value };
+    }
+    node
 }
 
 /// Two rules of one name could not be told apart in counters.

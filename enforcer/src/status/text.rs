@@ -80,8 +80,10 @@ fn head(status: &Status, now: Timestamp) -> String {
     }
     if let Some(policy) = &status.policy {
         let digest = policy.sha256.get(..12).unwrap_or(&policy.sha256);
+        // What holds in the place of a file that cannot be used has none.
+        let digest = if digest.is_empty() { String::new() } else { format!(" (sha256 {digest})") };
         lines.push(format!(
-            "policy    {}, generation {}, loaded {}, {} (sha256 {digest})",
+            "policy    {}, generation {}, loaded {}, {}{digest}",
             policy.name,
             policy.generation,
             ago(policy.loaded_at, now),
