@@ -61,7 +61,8 @@ pub struct Policy {
     pub bypass: Bypass,
     /// Whoever sent a denied packet that is forwarded is told; else the packet is dropped silently.
     pub rejects_forwarded: bool,
-    /// The rules, first match first; the file's own, then each preset's.
+    /// The rules, first match first: those of presets that deny, the file's own, then those of the
+    /// other presets.
     pub rules: Vec<Rule>,
 }
 

@@ -35,16 +35,15 @@ fn a_valid_policy_exits_with_0() {
 
 #[test]
 fn a_policy_that_does_not_fit_into_the_kernel_is_none() {
-    let rules: String = (1..=512)
-        .map(|port| format!("    - {{name: r{port}, to: [{{cidr: any}}], ports: [tcp/{port}]}}\n"))
+    let rules: Vec<String> = (1..=512)
+        .map(|port| format!("    - {{name: r{port}, to: [{{cidr: any}}], ports: [tcp/{port}]}}"))
         .collect();
-    let done = run(&["check", "--policy", "-"], &format!("{GOOD}{rules}"));
+    let done = run(&["check", "--policy", "-"], &format!("{GOOD}{}\n", rules.join("\n")));
 
     assert_eq!(done.status.code(), Some(1), "{done:?}");
     let said = text(&done.stderr);
     assert!(said.contains("has 513 rules") && said.contains(":6:3"), "{said}");
-    let fitting: Vec<_> = rules.lines().skip(1).collect();
-    let done = run(&["check", "--policy", "-"], &format!("{GOOD}{}\n", fitting.join("\n")));
+    let done = run(&["check", "--policy", "-"], &format!("{GOOD}{}\n", rules[1..].join("\n")));
     assert_eq!(done.status.code(), Some(0), "{done:?}");
 }
 
@@ -121,6 +120,30 @@ fn explain_tells_the_rule_the_destination_and_the_line() {
         assert_eq!(explained["reason"], "no-rule", "{refused}");
     }
     assert_eq!(explain("192.0.2.53:53/udp")["rule"], "dns");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_denied_name_that_a_preset_has_is_told_with_the_preset() {
+    let folder = tempfile("suggest");
+    let path = folder.join("policy.yaml");
+    let old = "  presets: [{name: \"aks@2019-06\", parameters: {location: japaneast}}]\n";
+    std::fs::write(&path, format!("{GOOD}{old}")).unwrap();
+    let explain = |name: &str| {
+        let done = run(&["explain", "--policy", path.to_str().unwrap(), name], "");
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        text(&done.stdout)
+    };
+
+    let newer = explain("packages.aks.azure.com:443");
+    assert!(newer.contains("`enforcer presets diff aks@2019-06 aks@2026-06`"), "{newer}");
+    let other = explain("registry.k8s.io:443");
+    assert!(other.contains("under the condition `registry`"), "{other}");
+    for name in ["www.example.com:443", "www.example.org:443", "mcr.microsoft.com:443"] {
+        assert!(!explain(name).contains("preset `"), "{name}");
+    }
+    let warned = run(&["check", "--policy", path.to_str().unwrap()], "");
+    assert!(text(&warned.stdout).contains("`aks@2019-06` is older than `aks@2026-06`"));
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -107,6 +107,32 @@ fn presets_are_listed_with_their_dates_and_shown() {
 }
 
 #[test]
+fn two_presets_are_compared() {
+    let done = run(&["presets", "diff", "aks@2019-06", "aks"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let said = text(&done.stdout);
+    let has = |sign: &str, name: &str| {
+        said.lines().any(|line| line.starts_with(sign) && line.contains(name))
+    };
+    assert!(has("+", "packages.aks.azure.com") && has("-", "aksrepos.azurecr.io"), "{said}");
+    assert!(said.contains("aks@2019-06 to aks@2026-06: "), "{said}");
+
+    let json = run(&["presets", "diff", "-o", "json", "aks", "aks@2019-06"]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&value["kind"], &value["from"]), (&"PresetDiff".into(), &"aks@2026-06".into()));
+    let removed = value["removed"].as_array().unwrap();
+    assert!(removed.iter().any(|row| row["fqdn"] == "packages.aks.azure.com"));
+
+    let same = run(&["presets", "diff", "gke", "gke"]);
+    assert_eq!(same.status.code(), Some(0));
+    assert!(text(&same.stdout).contains("have the same"));
+    let none = run(&["presets", "diff", "aks", "asks"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("did you mean `aks`"), "{none:?}");
+    assert_eq!(run(&["presets", "diff", "aks"]).status.code(), Some(2));
+}
+
+#[test]
 fn completions_and_the_manual_are_there() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completion", shell]).stdout).contains("enforcer"), "{shell}");

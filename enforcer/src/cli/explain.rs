@@ -7,7 +7,7 @@ mod destination;
 mod offline;
 mod running;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use enforcer_common::{
     address::Address,
@@ -22,7 +22,11 @@ use super::{
     Exit, Pins,
     output::{self, OutputFormat},
 };
-use crate::status::API_VERSION;
+use crate::{
+    fqdn::DomainName,
+    policy::preset::{self, Offer},
+    status::API_VERSION,
+};
 
 /// Explain what would happen to a destination, and which rule says so
 ///
@@ -149,6 +153,30 @@ fn judge(tables: &impl Tables, address: Address, destination: &Destination, now:
         return decide(tables, &packet, true, now);
     }
     decide(tables, &packet, false, now)
+}
+
+/// What presets say of a name that no rule allows. `used` are the presets of the policy, dated.
+fn suggest(name: &DomainName, used: &BTreeSet<&str>) -> Vec<String> {
+    let base = |dated: &str| dated.split('@').next().unwrap_or_default().to_owned();
+    let offers = preset::offers(name).into_iter().map(|offer| {
+        let Offer { preset, destination, condition } = offer;
+        let before = used.iter().find(|used| base(used) == base(&preset));
+        let condition =
+            condition.map_or_else(String::new, |word| format!(", under the condition `{word}`"));
+        match before {
+            Some(before) if **before == preset => {
+                format!(
+                    "the preset `{preset}` has `{destination}`{condition}: it is not switched on"
+                )
+            }
+            Some(before) => format!(
+                "the preset `{preset}` has `{destination}`{condition}; the policy has `{before}`: \
+                 see `enforcer presets diff {before} {preset}`"
+            ),
+            None => format!("the preset `{preset}` has `{destination}`{condition}"),
+        }
+    });
+    offers.collect()
 }
 
 /// Whether a packet by these rules is an allow whatever reads it.

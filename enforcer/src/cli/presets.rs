@@ -1,5 +1,6 @@
 //! `enforcer presets`: the embedded presets, and what each stands for. Needs no kernel.
 
+mod diff;
 mod show;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,19 @@ pub struct PresetsArgs {
 enum Verb {
     List(ListArgs),
     Show(ShowArgs),
+    Diff(DiffArgs),
+}
+
+/// Show what changes from one preset to another, as published: `presets diff aks@2019-06 aks`
+#[derive(Debug, clap::Args)]
+struct DiffArgs {
+    /// The first, such as `aks@2019-06`
+    from: String,
+    /// The second, such as `aks` (the newest)
+    to: String,
+    /// The form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: OutputFormat,
 }
 
 /// List all presets
@@ -69,6 +83,7 @@ pub fn run(args: &PresetsArgs) -> anyhow::Result<Exit> {
     let text = match &args.verb {
         None => list(&ListArgs::default())?,
         Some(Verb::List(args)) => list(args)?,
+        Some(Verb::Diff(args)) => compared(args)?,
         Some(Verb::Show(args)) => {
             let asked = Asked::of(args)?;
             match args.output {
@@ -81,6 +96,21 @@ pub fn run(args: &PresetsArgs) -> anyhow::Result<Exit> {
     };
     output::print(&text)?;
     Ok(Exit::Fine)
+}
+
+fn compared(args: &DiffArgs) -> anyhow::Result<String> {
+    let find = |name: &str| preset::find(name).map_err(|problem| anyhow!(refused(&problem)));
+    let (from, to) = (find(&args.from)?, find(&args.to)?);
+    let difference = preset::difference(from, to);
+    match args.output {
+        OutputFormat::Table | OutputFormat::Wide => Ok(diff::table(from, to, &difference)),
+        OutputFormat::Json => output::json(&diff::Document::of(from, to, &difference)),
+        OutputFormat::Yaml => output::yaml(&diff::Document::of(from, to, &difference)),
+    }
+}
+
+fn refused(problem: &Problem) -> String {
+    format!("{}; {}", problem.message, problem.help)
 }
 
 /// One preset and its rules.
@@ -96,7 +126,6 @@ impl Asked {
         let given: BTreeMap<String, String> = args.set.iter().cloned().collect();
         let ShowArgs { name, include, exclude, .. } = args;
         let request = Request { name, parameters: &given, include, exclude };
-        let refused = |problem: &Problem| format!("{}; {}", problem.message, problem.help);
         let preset = preset::find(name).map_err(|problem| anyhow!(refused(&problem)))?;
         let parameters =
             preset::with_examples(&request).map_err(|problem| anyhow!(refused(&problem)))?;

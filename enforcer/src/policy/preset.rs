@@ -8,8 +8,10 @@
 //! newest date, a dated one stays what it was. The surprising thing: whether a parameter is needed
 //! is nowhere written down. It is needed when a row that the request selects has a blank for it.
 
+mod difference;
 mod document;
 mod expansion;
+mod offer;
 mod parameter;
 mod selection;
 
@@ -18,20 +20,24 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use ipnet::IpNet;
 
 pub use self::{
-    document::{Condition, Destination, Preset, Row, Source},
+    difference::{Changed, Difference, Terms, Words, difference},
+    document::{Condition, Destination, Effect, Preset, Row, Source},
+    offer::{Offer, offers},
     parameter::{Kind, Parameter},
 };
-use super::PortSpec;
+use super::{Action, PortSpec};
 use crate::fqdn::Pattern;
 
 /// The embedded files, the newest of a name first.
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     include_str!("../../../presets/aks@2026-06.yaml"),
     include_str!("../../../presets/aks@2019-06.yaml"),
+    include_str!("../../../presets/cloud-metadata@2026-11.yaml"),
     include_str!("../../../presets/docker-hub@2026-06.yaml"),
     include_str!("../../../presets/eks@2024-12.yaml"),
     include_str!("../../../presets/github-actions-runner@2026.yaml"),
     include_str!("../../../presets/gke@2026.yaml"),
+    include_str!("../../../presets/kubernetes@2026-11.yaml"),
     include_str!("../../../presets/ubuntu-node@2026.yaml"),
 ];
 
@@ -55,11 +61,13 @@ pub struct Request<'a> {
     pub exclude: &'a [String],
 }
 
-/// A rule that a preset stands for; it allows, to every workload.
+/// A rule that a preset stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresetRule {
     /// Unique in the expansion, such as `aks/mcr.microsoft.com`.
     pub name: String,
+    /// What it does.
+    pub action: Action,
     /// Where to; never empty.
     pub to: Vec<PresetDestination>,
     /// The protocols and ports; never empty.

@@ -178,6 +178,10 @@ pub struct Preset {
     /// Rows or groups that are not wanted.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// The workloads that its rules are for; every workload by default.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub from: Option<Vec<From>>,
 }
 
 /// One rule: who may (or may not) reach what.

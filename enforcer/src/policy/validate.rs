@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use self::{fields::Fields, report::Report};
 use super::{
-    API_VERSION, Bypass, Mode, Parsed, Policy, compile,
+    API_VERSION, Action, Bypass, Mode, Parsed, Policy, compile,
     diagnostic::Severity,
     document::{Node, Value},
     warn,
@@ -134,7 +134,10 @@ fn spec(node: &Node, report: &mut Report) -> Option<Policy> {
     if let Some(node) = fields.get("presets") {
         let expanded = presets::rules(node, allow_private_answers, report);
         presets::refuse_clashes(&rules, &expanded, report);
-        rules.extend(expanded);
+        // What denies guards against the rules of the file as well: it comes first.
+        let (deny, allow): (Vec<_>, Vec<_>) =
+            expanded.into_iter().partition(|rule| rule.action == Action::Deny);
+        rules = [deny, rules, allow].concat();
     }
     Some(Policy {
         name: String::new(),

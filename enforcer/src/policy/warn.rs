@@ -13,6 +13,7 @@
 //! earlier rule as well is not told at all.
 
 mod cover;
+mod editions;
 mod idle;
 mod name_tree;
 mod names;
@@ -97,7 +98,10 @@ pub fn warnings(policy: &Policy) -> Vec<Diagnostic> {
     }
     open::doubts(&policy.rules, &mut doubts);
     shadow::doubts(&policy.rules, &mut doubts);
-    into_diagnostics(doubts)
+    let mut found = into_diagnostics(doubts);
+    found.extend(editions::warnings(policy));
+    found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    found
 }
 
 fn into_diagnostics(doubts: Vec<Doubt<'_>>) -> Vec<Diagnostic> {
@@ -113,7 +117,6 @@ fn into_diagnostics(doubts: Vec<Doubt<'_>>) -> Vec<Diagnostic> {
     }
     let summaries = of_presets.iter().filter_map(|((name, kind), all)| summary(name, *kind, all));
     found.extend(summaries);
-    found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     found
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use enforcer_common::{address::Address, decide::Decision};
+use enforcer_common::{address::Address, decide::Decision, verdict::Reason};
 
 use super::{Destination, Explanation, Host, is_denied, judge};
 use crate::{
@@ -63,6 +63,13 @@ pub(super) fn explain(
         } else {
             "for addresses that a trusted resolver gives for the name".to_owned()
         });
+    }
+    if let Host::Name(name) = &destination.host
+        && decision.reason == Reason::NoRule
+    {
+        let rules = file.policy.rules.iter();
+        let used = rules.filter_map(|rule| rule.origin.preset.as_deref()).collect();
+        explanation.notes.extend(super::suggest(name, &used));
     }
     Ok(Some(explanation))
 }

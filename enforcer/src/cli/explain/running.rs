@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use enforcer_common::{address::Address, decide::Decision};
+use enforcer_common::{address::Address, decide::Decision, verdict::Reason};
 
 use super::{Destination, Explanation, Host, is_denied, judge};
 use crate::datapath::{self, BootTime, Reading, preflight, probe};
@@ -51,6 +51,12 @@ pub(super) fn explain(
     }
     if super::is_name(&destination.host) {
         explanation.notes.push(format!("by address {address}, one of {}", addresses.len()));
+    }
+    if let Host::Name(name) = &destination.host
+        && decision.reason == Reason::NoRule
+    {
+        let used = rules.iter().filter_map(|rule| rule.preset.as_deref()).collect();
+        explanation.notes.extend(super::suggest(name, &used));
     }
     if reading.is_audit && is_denied(decision) {
         explanation.notes.push("audit mode: it passes and is counted".to_owned());

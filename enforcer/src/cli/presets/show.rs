@@ -6,7 +6,7 @@ use super::Asked;
 use crate::{
     cli::output,
     policy::{
-        API_VERSION,
+        API_VERSION, Action,
         preset::{Parameter, Preset, PresetDestination, PresetRule, Row, Source},
     },
 };
@@ -121,7 +121,8 @@ fn rule(rule: &PresetRule) -> String {
     let ports: Vec<String> = rule.ports.iter().map(ToString::to_string).collect();
     let private = if rule.allow_private_answers { "    allowPrivateAnswers: true\n" } else { "" };
     let ports = ports.join(", ");
-    format!("  - name: \"{}\"\n    to: [{to}]\n    ports: [{ports}]\n{private}", rule.name)
+    let action = if rule.action == Action::Deny { "    action: deny\n" } else { "" };
+    format!("  - name: \"{}\"\n{action}    to: [{to}]\n    ports: [{ports}]\n{private}", rule.name)
 }
 
 /// The preset and its rules; keys may be added, none is renamed.
@@ -139,6 +140,7 @@ struct Document<'a> {
 #[serde(rename_all = "camelCase")]
 struct RuleDocument<'a> {
     name: &'a str,
+    action: String,
     to: Vec<ToDocument>,
     ports: Vec<String>,
     allow_private_answers: bool,
@@ -159,6 +161,7 @@ pub(super) fn json(asked: &Asked) -> anyhow::Result<String> {
     };
     let rules = asked.rules.iter().map(|rule| RuleDocument {
         name: &rule.name,
+        action: rule.action.to_string(),
         to: rule.to.iter().map(to).collect(),
         ports: rule.ports.iter().map(ToString::to_string).collect(),
         allow_private_answers: rule.allow_private_answers,

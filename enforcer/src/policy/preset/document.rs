@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::parameter::{Parameter, blanks};
+use super::parameter::{Parameter, addresses, blanks};
 use crate::{
     fqdn::Pattern,
     policy::{PortRange, PortSpec},
@@ -28,6 +27,9 @@ pub struct Preset {
     pub date: String,
     /// What it is about.
     pub title: String,
+    /// What its rules do.
+    #[serde(default, skip_serializing_if = "Effect::is_allow")]
+    pub action: Effect,
     /// The pages that it copies.
     pub sources: Vec<Source>,
     /// What a reader should know: one sentence or a few each.
@@ -38,6 +40,24 @@ pub struct Preset {
     pub conditions: Vec<Condition>,
     /// The destinations.
     pub rows: Vec<Row>,
+}
+
+/// What all rules of a preset do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// They allow, behind the rules of the file.
+    #[default]
+    Allow,
+    /// They deny, in front of them.
+    Deny,
+}
+
+impl Effect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+    fn is_allow(&self) -> bool {
+        *self == Self::Allow
+    }
 }
 
 /// A page.
@@ -216,15 +236,24 @@ impl Row {
     fn is_literal(&self) -> bool {
         match self.destination() {
             Destination::Fqdn(text) => Pattern::parse(text, None).is_ok(),
-            Destination::Cidr(text) => text == "any" || text.parse::<IpNet>().is_ok(),
+            Destination::Cidr(text) => addresses(text).is_some(),
         }
     }
 }
 
-/// A protocol and one port.
+/// A protocol and a port or two, as in a policy.
 fn port(text: &str) -> Option<PortSpec> {
-    let (protocol, port) = text.split_once('/')?;
-    let range = PortRange::only(port.parse().ok()?);
+    match text {
+        "any" => return Some(PortSpec::Every),
+        "icmp" => return Some(PortSpec::Icmp),
+        _ => {}
+    }
+    let (protocol, ports) = text.split_once('/')?;
+    if protocol == "ip" {
+        return ports.parse().ok().map(PortSpec::Number);
+    }
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let range = PortRange::new(first.parse().ok()?, last.parse().ok()?)?;
     match protocol {
         "tcp" => Some(PortSpec::Tcp(range)),
         "udp" => Some(PortSpec::Udp(range)),

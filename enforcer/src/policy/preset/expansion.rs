@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    About, Destination, Parameter, Preset, PresetDestination, PresetRule, Problem, Request, Row,
+    About, Destination, Effect, Parameter, Preset, PresetDestination, PresetRule, Problem, Request,
+    Row,
     document::PRIVATE_LINK,
     parameter::{self, Kind, addresses, blanks, fill},
     quoted, selection,
 };
-use crate::fqdn::Pattern;
+use crate::{fqdn::Pattern, policy::Action};
 
 /// The longest name of a rule.
 const MAX_NAME_BYTES: usize = 63;
@@ -75,6 +76,10 @@ fn rule(
     }
     Some(PresetRule {
         name: shorten(name),
+        action: match preset.action {
+            Effect::Allow => Action::Allow,
+            Effect::Deny => Action::Deny,
+        },
         to,
         ports: row.specs()?,
         allow_private_answers: is_private && row.private_link,

@@ -12,10 +12,12 @@ use super::{
 const COUNTS: &[(&str, usize, usize, usize)] = &[
     ("aks@2026-06", 121, 9, 50),
     ("aks@2019-06", 23, 11, 23),
+    ("cloud-metadata@2026-11", 10, 9, 10),
     ("docker-hub@2026-06", 17, 3, 17),
     ("eks@2024-12", 11, 5, 11),
     ("github-actions-runner@2026", 16, 5, 16),
     ("gke@2026", 7, 4, 7),
+    ("kubernetes@2026-11", 20, 6, 20),
     ("ubuntu-node@2026", 15, 4, 15),
 ];
 /// The same for the other clouds of AKS.
@@ -321,4 +323,24 @@ fn shown_to(rule: &PresetRule) -> String {
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn every_preset_says_when_what_it_copies_was_published_or_read() {
+    for preset in list() {
+        let mut sources = preset.sources.iter();
+        let has_date = sources.any(|source| source.date.is_some() || source.read.is_some());
+        assert!(has_date, "{}", preset.dated());
+    }
+}
+
+#[test]
+fn every_preset_is_on_the_page_of_the_policy_file() {
+    let page = include_str!("../../../../docs/policy.md");
+    for preset in list() {
+        let line = format!("| `{}` | {} | {} |", preset.name, preset.date, preset.title);
+        assert!(page.contains(&line), "docs/policy.md has no line `{line}`");
+    }
+    let lines = page.lines().filter(|line| line.starts_with("| `") && line.contains(" | 20"));
+    assert_eq!(lines.count(), list().len());
 }

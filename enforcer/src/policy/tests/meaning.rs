@@ -203,3 +203,27 @@ fn to(rule: &crate::policy::Rule) -> Vec<String> {
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
+
+#[test]
+fn a_preset_that_denies_comes_in_front_of_the_file_and_is_for_whom_it_says() {
+    let text = policy_text(
+        "  presets:
+    - {name: ubuntu-node}
+    - {name: cloud-metadata, from: [{pod: any}], exclude: [aws-pod-credentials]}
+  rules:
+    - {name: own, to: [{cidr: any}], ports: [tcp/80]}
+",
+    );
+    let policy = parse(&text).policy.unwrap();
+
+    let actions: Vec<_> = policy.rules.iter().map(|rule| rule.action).collect();
+    let denied = actions.iter().take_while(|action| **action == Action::Deny).count();
+    assert_eq!(denied, 6, "{:#?}", policy.rules);
+    assert!(actions[denied..].iter().all(|action| *action == Action::Allow));
+    for rule in &policy.rules[..denied] {
+        assert_eq!(rule.from, [WorkloadSelector::Pods], "{}", rule.name);
+        assert_eq!(rule.origin.preset.as_deref(), Some("cloud-metadata@2026-11"));
+    }
+    assert_eq!(policy.rules[denied].name, "own");
+    assert!(policy.rules[denied + 1..].iter().all(|rule| rule.from.is_empty()));
+}

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{fields::Fields, report::Report};
-use crate::policy::{
-    Action, Endpoint, Origin, Rule,
-    document::{Node, Place, Value},
-    preset::{self, About, PresetDestination, PresetRule, Problem, Request},
+use super::{fields::Fields, report::Report, rule};
+use crate::{
+    policy::{
+        Endpoint, Origin, Rule,
+        document::{Node, Place, Value},
+        preset::{self, About, PresetDestination, PresetRule, Problem, Request},
+    },
+    workload::WorkloadSelector,
 };
 
-pub(in crate::policy) const KEYS: [&str; 4] = ["name", "parameters", "include", "exclude"];
+pub(in crate::policy) const KEYS: [&str; 5] = ["name", "parameters", "include", "exclude", "from"];
 const FORM: &str = "`presets: [{name: aks, parameters: {location: japaneast}}]`";
 
 /// The rules of all presets, in order.
@@ -17,7 +20,9 @@ pub(super) fn rules(node: &Node, private_default: bool, report: &mut Report) -> 
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut rules = Vec::new();
     for entry in report.list(node, "`presets`", FORM).unwrap_or_default() {
-        let Some((name, dated, expanded)) = mention(entry, report) else { continue };
+        let Some(Mention { name, dated, from, rules: expanded }) = mention(entry, report) else {
+            continue;
+        };
         let base = dated.split('@').next().unwrap_or_default().to_owned();
         if let Some(line) = seen.get(&base) {
             let message = format!("the preset `{base}` is named on line {line} already");
@@ -26,7 +31,9 @@ pub(super) fn rules(node: &Node, private_default: bool, report: &mut Report) -> 
         }
         seen.insert(base, name.place.line);
         rules.extend(
-            expanded.into_iter().map(|rule| self::rule(rule, name.place, &dated, private_default)),
+            expanded
+                .into_iter()
+                .map(|rule| self::rule(rule, name.place, &dated, &from, private_default)),
         );
     }
     rules
@@ -44,7 +51,17 @@ pub(super) fn refuse_clashes(own: &[Rule], expanded: &[Rule], report: &mut Repor
     }
 }
 
-fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String, Vec<PresetRule>)> {
+/// What a policy says of a preset.
+struct Mention<'n> {
+    name: &'n Node,
+    /// The name with its date.
+    dated: String,
+    /// Whom its rules are for; empty: everybody.
+    from: Vec<WorkloadSelector>,
+    rules: Vec<PresetRule>,
+}
+
+fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<Mention<'n>> {
     let fields = Fields::of(node, "an entry of `presets`", &KEYS, report)?;
     let name = fields.needed("name", "the name of a preset, such as `name: aks`", report);
     let parameters =
@@ -53,7 +70,8 @@ fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String,
         fields.get(key).map_or(Some(Vec::new()), |node| texts(node, key, report))
     };
     let (include, exclude) = (groups("include", report), groups("exclude", report));
-    let (parameters, include, exclude) = (parameters?, include?, exclude?);
+    let from = fields.get("from").map_or(Some(Vec::new()), |node| rule::from(node, report));
+    let (parameters, include, exclude, from) = (parameters?, include?, exclude?, from?);
     let name = name?;
     let text = report.text(name, "`name`", "the name of a preset, such as `name: aks`")?;
     let values: BTreeMap<String, String> = parameters
@@ -67,7 +85,7 @@ fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<(&'n Node, String,
     let request =
         Request { name: text, parameters: &values, include: &included, exclude: &excluded };
     match preset::expand(&request) {
-        Ok((dated, rules)) => Some((name, dated, rules)),
+        Ok((dated, rules)) => Some(Mention { name, dated, from, rules }),
         Err(problems) => {
             for Problem { about, message, help } in problems {
                 let entry = |nodes: &[&'n Node], text: &str| {
@@ -114,7 +132,13 @@ fn texts<'n>(node: &'n Node, key: &str, report: &mut Report) -> Option<Vec<&'n N
     entries.iter().map(|entry| report.text(entry, &what, "one text").map(|_| entry)).collect()
 }
 
-fn rule(rule: PresetRule, place: Place, dated: &str, private_default: bool) -> Rule {
+fn rule(
+    rule: PresetRule,
+    place: Place,
+    dated: &str,
+    from: &[WorkloadSelector],
+    private_default: bool,
+) -> Rule {
     let Place { line, column } = place;
     let to = rule.to.into_iter().map(|destination| match destination {
         PresetDestination::Fqdn(pattern) => Endpoint::Fqdn { pattern, line, column },
@@ -124,8 +148,8 @@ fn rule(rule: PresetRule, place: Place, dated: &str, private_default: bool) -> R
     });
     Rule {
         name: rule.name,
-        action: Action::Allow,
-        from: Vec::new(),
+        action: rule.action,
+        from: from.to_vec(),
         to: to.collect(),
         ports: rule.ports,
         allow_private_answers: private_default || rule.allow_private_answers,

@@ -81,7 +81,7 @@ fn default_ports(action: Action) -> Vec<PortSpec> {
     }
 }
 
-fn from(node: &Node, report: &mut Report) -> Option<Vec<WorkloadSelector>> {
+pub(super) fn from(node: &Node, report: &mut Report) -> Option<Vec<WorkloadSelector>> {
     let form = "`from: [{cgroup: /system.slice/ci.service}]`";
     let entries = report.list(node, "`from`", form)?;
     if entries.is_empty() {
