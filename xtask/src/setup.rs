@@ -8,6 +8,7 @@ pub(crate) mod compiler;
 mod installed;
 mod linker;
 mod node;
+mod packages;
 mod python;
 pub(crate) mod tools;
 
