@@ -71,7 +71,7 @@ fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<Mention<'n>> {
     };
     let (include, exclude) = (groups("include", report), groups("exclude", report));
     let from = fields.get("from").map_or(Some(Vec::new()), |node| rule::from(node, report));
-    let (parameters, include, exclude, from) = (parameters?, include?, exclude?, from?);
+    let (parameters, include, exclude) = (parameters?, include?, exclude?);
     let name = name?;
     let text = report.text(name, "`name`", "the name of a preset, such as `name: aks`")?;
     let values: BTreeMap<String, String> = parameters
@@ -85,7 +85,7 @@ fn mention<'n>(node: &'n Node, report: &mut Report) -> Option<Mention<'n>> {
     let request =
         Request { name: text, parameters: &values, include: &included, exclude: &excluded };
     match preset::expand(&request) {
-        Ok((dated, rules)) => Some(Mention { name, dated, from, rules }),
+        Ok((dated, rules)) => Some(Mention { name, dated, from: from?, rules }),
         Err(problems) => {
             for Problem { about, message, help } in problems {
                 let entry = |nodes: &[&'n Node], text: &str| {
