@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// How many conditions are named that need a parameter.
+const NAMED: usize = 3;
+
 /// All that a preset has, as it stands in its file; `is_wide`: where each row comes from as well.
 pub(super) fn table(preset: &Preset, is_wide: bool) -> String {
     let mut sections = vec![format!("{}  {}\n", preset.dated(), preset.title)];
@@ -79,7 +82,10 @@ fn need(preset: &Preset, parameter: &Parameter) -> String {
             Some(_) => {}
         }
     }
-    format!("for {}", conditions.join(", "))
+    // A table must not be as wide as the longest list.
+    let rest = conditions.len().saturating_sub(NAMED);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("for {}{more}", conditions.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "))
 }
 
 fn sentence(parameter: &Parameter) -> String {

@@ -17,7 +17,7 @@ const COUNTS: &[(&str, usize, usize, usize)] = &[
     ("eks@2024-12", 11, 5, 11),
     ("github-actions-runner@2026", 16, 5, 16),
     ("gke@2026", 7, 4, 7),
-    ("kubernetes@2026-11", 20, 6, 20),
+    ("kubernetes@2026-11", 25, 3, 22),
     ("ubuntu-node@2026", 15, 4, 15),
 ];
 /// The same for the other clouds of AKS.

@@ -209,7 +209,7 @@ fn a_preset_that_denies_comes_in_front_of_the_file_and_is_for_whom_it_says() {
     let text = policy_text(
         "  presets:
     - {name: ubuntu-node}
-    - {name: cloud-metadata, from: [{pod: any}], exclude: [aws-pod-credentials]}
+    - {name: cloud-metadata, from: [{pod: any}], exclude: [ecs-task-roles, eks-pod-identity]}
   rules:
     - {name: own, to: [{cidr: any}], ports: [tcp/80]}
 ",
