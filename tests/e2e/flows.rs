@@ -2,7 +2,8 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use enforcer_tests::{
@@ -80,4 +81,40 @@ fn a_rule_that_loses_a_range_ends_what_it_admitted_there_and_goes_on_for_the_res
     assert!(probe(&rig, &Probe::tcp(ip("198.18.0.3"), 443)).is_reached());
     // It is the same rule: its count goes on.
     assert!(hits(&agent.status().unwrap(), "web") > before);
+}
+
+#[test]
+fn a_connection_that_is_made_while_its_range_is_removed_does_not_outlive_it() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    // So many that their removal takes a while, in which the new policy is in force already.
+    let many: Vec<String> = (0..40_000_u32)
+        .map(|number| format!("{{cidr: {}}}", Ipv4Addr::from(0xc612_0000 + number)))
+        .collect();
+    let rule = |to: &str| policy(PLAIN, &[&format!("{{name: web, to: [{to}], ports: [tcp/443]}}")]);
+    let last = SocketAddr::from((Ipv4Addr::from(0xc612_0000 + 39_999), 443));
+    let agent = rig.agent(&rule(&many.join(", "))).unwrap();
+    let insider = rig.insider(&rig.client).unwrap();
+    let log = agent.log_length();
+    agent.write_policy(&rule("{cidr: 198.51.100.1}")).unwrap();
+
+    let mut streams = Vec::new();
+    let is_in_force = || agent.log_after(log).iter().any(|line| line.contains("generation=2"));
+    while !is_in_force() {
+        streams.extend(insider.stream(last).ok());
+        // The newest are those that count.
+        if streams.len() > 60 {
+            streams.drain(..20);
+        }
+    }
+
+    assert!(!streams.is_empty(), "nothing was connected before");
+    for mut stream in streams {
+        // Who is answered at all is so at once.
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let mut bytes = [0; 4];
+        let exchanged = stream.write_all(b"ping").and_then(|()| stream.read_exact(&mut bytes));
+        exchanged.unwrap_err();
+    }
 }

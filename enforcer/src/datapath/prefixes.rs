@@ -23,6 +23,13 @@ impl Datapath {
         self.remove_prefixes(way.hosts.added(), way.prefixes.added())
     }
 
+    /// Undoes [`Self::unite_prefixes`] and [`Self::settle_prefixes`] behind it, however far they
+    /// came.
+    pub(super) fn restore_prefixes(&mut self, way: &Transition<'_>) -> Result<(), DatapathError> {
+        self.write_prefixes(way.hosts.restored(), way.prefixes.restored())?;
+        self.remove_prefixes(way.hosts.added(), way.prefixes.added())
+    }
+
     fn write_prefixes<'t>(
         &mut self,
         hosts: impl Iterator<Item = (&'t Address, RuleMask)>,

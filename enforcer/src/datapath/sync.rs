@@ -1,8 +1,10 @@
 //! Tables into maps, in an order that never opens more than the old and the new policy together.
 //!
 //! 1. Every mask table is written as the union of old and new. New rules have slots that no old
-//!    rule has, so under the old generation the added bits are not active; where nothing but ranges
-//!    of allow rules changes, they are ([`crate::policy::compile::Slots`] tells why they may).
+//!    rule has, so under the old generation the added bits are not active. Where nothing but ranges
+//!    of allow rules changes, they are ([`crate::policy::compile::Slots`] tells why they may), and
+//!    what the new policy does not have is removed before the flip: nothing that passes under the
+//!    new generation, and would be believed later, goes to a range that is lost.
 //! 2. The idle settings entry and the idle bank of ports are written, and since which generation
 //!    each new rule has its slot: what the slot's last rule admitted is not admitted any more.
 //! 3. One word, the generation, is flipped: from here on the new policy judges.
@@ -128,6 +130,9 @@ impl Datapath {
         generation: u64,
     ) -> Result<(), DatapathError> {
         self.write_union(tables, workloads, way)?;
+        if has_settled(tables) {
+            self.settle_prefixes(way)?;
+        }
         self.write_both_names(&tables.name_trie, generation)?;
         self.write_idle(tables, generation)?;
         let mut added = tables.active;
@@ -157,7 +162,11 @@ impl Datapath {
         workloads: &BTreeMap<u64, RuleMask>,
         way: &Transition<'_>,
     ) -> Result<(), DatapathError> {
-        self.withdraw_prefixes(way)?;
+        if has_settled(tables) {
+            self.restore_prefixes(way)?;
+        } else {
+            self.withdraw_prefixes(way)?;
+        }
         for id in workloads.keys() {
             match self.applied.workloads.get(id) {
                 Some(before) => {
@@ -327,7 +336,9 @@ impl Datapath {
         workloads: &BTreeMap<u64, RuleMask>,
         way: &Transition<'_>,
     ) -> Result<(), DatapathError> {
-        self.settle_prefixes(way)?;
+        if !has_settled(tables) {
+            self.settle_prefixes(way)?;
+        }
         self.set_workloads(workloads)?;
         let kept = tables.virtual_ranges.as_deref().unwrap_or_default();
         for range in &self.applied.virtual_ranges {
@@ -343,4 +354,9 @@ impl Datapath {
         }
         Ok(())
     }
+}
+
+/// Whether the ranges are as the new policy has them before the generation is flipped.
+fn has_settled(tables: &Tables) -> bool {
+    !tables.rewritten.is_empty()
 }

@@ -117,6 +117,12 @@ impl<'t, K> Changes<'t, K> {
         self.to(|change| change.old)
     }
 
+    /// What is written to undo [`Self::united`] and, behind it, [`Self::settled`] and the removal
+    /// of [`Self::dropped`], however far they came.
+    pub(super) fn restored(&self) -> impl Iterator<Item = (&'t K, RuleMask)> {
+        self.0.iter().filter_map(|change| Some((change.key, *change.old.entry()?)))
+    }
+
     /// The entries that only the new table has.
     pub(super) fn added(&self) -> impl Iterator<Item = &'t K> {
         self.without(|change| change.old)

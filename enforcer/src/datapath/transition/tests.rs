@@ -166,3 +166,32 @@ fn nothing_is_written_where_nothing_changed() {
     assert_eq!(way.hosts.0, []);
     assert_eq!(way.prefixes.0, []);
 }
+
+#[test]
+fn restores_what_stopped_anywhere_between_the_old_table_and_the_new_one() {
+    let mut random = Random(4);
+    for _ in 0..2_000 {
+        let old = random.table();
+        let new = random.next_table(&old);
+        let way = Transition::between(&old, &new);
+        let mut prefixes = map(&old.prefixes);
+        let united: Vec<_> = way.prefixes.united().collect();
+        let settled: Vec<_> = way.prefixes.settled().collect();
+        let dropped: Vec<_> = way.prefixes.dropped().collect();
+        // Steps of all three kinds, ended behind any of them.
+        let steps = united.len() + settled.len() + dropped.len();
+        let end = usize::try_from(random.below(steps as u64 + 1)).unwrap();
+        let writes = united.iter().chain(&settled).take(end);
+        prefixes.extend(writes.map(|(prefix, mask)| (**prefix, *mask)));
+        for prefix in dropped.iter().take(end.saturating_sub(united.len() + settled.len())) {
+            prefixes.remove(*prefix);
+        }
+
+        prefixes.extend(way.prefixes.restored().map(|(prefix, mask)| (*prefix, mask)));
+        for prefix in way.prefixes.added() {
+            prefixes.remove(prefix);
+        }
+
+        assert_eq!(prefixes, map(&old.prefixes));
+    }
+}

@@ -4,9 +4,9 @@
 //! keeps its slot, and with it its counters, as far as the order allows. A slot that a rule has
 //! lost is not given to another in the same step: the kernel's tables still hold its bits.
 //!
-//! Where nothing changes but the ranges of allow rules, these keep their slots as well, so that a
-//! change of one range writes one range. In between, such a rule has the ranges of both policies,
-//! under either generation. That opens no more than the two policies do: the rules that deny are
+//! Where nothing changes but the ranges of allow rules that name no domain, these keep their slots
+//! as well, so that a change of one range writes one range. In between, such a rule has the ranges of both policies,
+//! under the old generation; under the new one it has the new ones alone. That opens no more than the two policies do: the rules that deny are
 //! the same ones at the same places, and of those that allow, the first that accepts a packet in
 //! between accepts it in one of the policies, where none that denies it comes before.
 
@@ -102,8 +102,9 @@ impl Slots {
         Ok(Assigned { slots, digests, rewritten: rewritten.unwrap_or(RuleMask::EMPTY) })
     }
 
-    /// The rules whose ranges are others, where these are allow rules and nothing else changes;
-    /// `None`: something does.
+    /// The rules whose ranges are others, where these allow, name no domain, and nothing else
+    /// changes; `None`: something does. What a rule with names has admitted is to be known on, where
+    /// an address has expired; what one with ranges alone has, its ranges tell at any time.
     fn rewritten(&self, rules: &[Rule], texts: &[Digest], frames: &[Digest]) -> Option<RuleMask> {
         if self.order.len() != rules.len() || rules.is_empty() {
             return None;
@@ -116,7 +117,8 @@ impl Slots {
             if self.owners.get(text).is_some_and(|slots| slots.contains(&before.slot)) {
                 continue;
             }
-            if rule.action != Action::Allow {
+            let has_names = rule.to.iter().any(|to| matches!(to, Endpoint::Fqdn { .. }));
+            if rule.action != Action::Allow || has_names {
                 return None;
             }
             rewritten.insert(before.slot);

@@ -8,16 +8,15 @@ use crate::policy::{
     compile::{Slots, compile},
 };
 
-/// The same rules; those that allow have other ranges, and the names that they had.
+/// The same rules; those that allow and name no domain have other ranges.
 fn with_other_ranges(rules: &[Rule], ranges: &[Vec<Endpoint>]) -> Vec<Rule> {
     let others = rules.iter().zip(ranges.iter().cycle());
     others
         .map(|(rule, ranges)| {
             let mut rule = rule.clone();
-            if rule.action == Action::Allow {
-                rule.to.retain(|to| matches!(to, Endpoint::Fqdn { .. }));
-                let is_range = |to: &&Endpoint| matches!(to, Endpoint::Cidr { .. });
-                rule.to.extend(ranges.iter().filter(is_range).cloned());
+            let is_range = |to: &&Endpoint| matches!(to, Endpoint::Cidr { .. });
+            if rule.action == Action::Allow && rule.to.iter().all(|to| is_range(&to)) {
+                rule.to = ranges.iter().filter(is_range).cloned().collect();
             }
             rule
         })
@@ -87,6 +86,24 @@ proptest! {
         prop_assert!(tables.rewritten.is_empty());
         prop_assert_ne!(tables.slots[0], before.slots[0]);
     }
+}
+
+#[test]
+fn a_rule_with_names_whose_ranges_change_has_another_slot() {
+    let parsed = |range: &str| {
+        let text = format!(
+            "apiVersion: enforcer.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: both}}\n\
+             spec:\n  rules:\n    - {{name: both, to: [{{fqdn: a.test}}, {{cidr: {range}}}]}}\n"
+        );
+        crate::policy::parse(&text).policy.unwrap()
+    };
+    let mut slots = Slots::default();
+    let before = compile(&parsed("192.0.2.0/25"), &[], &mut slots).unwrap();
+
+    let tables = compile(&parsed("192.0.2.0/24"), &[], &mut slots).unwrap();
+
+    assert!(tables.rewritten.is_empty());
+    assert_ne!(tables.slots, before.slots);
 }
 
 #[test]
