@@ -1,5 +1,7 @@
 //! Starts, reloads and ends: what is enforced meanwhile and afterwards.
 
+use std::{thread, time::Duration};
+
 use enforcer_tests::{Peer, Probe, Rig, Zone, nameserver::Behaviour, require_privilege, wait};
 use nix::sys::signal::Signal;
 
@@ -59,6 +61,27 @@ fn a_restart_takes_over_and_a_live_agent_is_not_pushed_out() {
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir());
     assert_eq!(instances.count(), 1, "the pins of the first start are left");
+}
+
+/// The verifier gives up on a program whose loader has a signal to take (`do_check`,
+/// kernel/bpf/verifier.c, 6.18): stopping a process, or freezing its cgroup, is such a signal.
+#[test]
+fn a_start_is_not_lost_to_signals_while_programs_are_loaded() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let agent = rig.launch(&policy(PLAIN, &[FIRST]), &[]).unwrap();
+
+    for _ in 0..8 {
+        thread::sleep(Duration::from_millis(100));
+        agent.stop().unwrap();
+        agent.signal(Signal::SIGCONT).unwrap();
+    }
+    agent.wait_until_ready().unwrap();
+
+    assert_eq!(agent.status().unwrap()["state"], "enforcing");
+    assert!(probe(&rig, &to(1)).is_reached());
+    assert!(probe(&rig, &to(2)).is_refused_at_once());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
 };
@@ -76,6 +77,10 @@ pub(super) const UPLINK_HOOKS: [Hook; 2] = [
 pub(super) const WRITER: Hook =
     Hook::skb("write_address", "write_address", CgroupSkbAttachType::Egress);
 
+/// How often a program is handed to the verifier that a signal interrupts. libbpf's five are for
+/// programs that are verified in less time (`PROG_LOAD_ATTEMPTS`, tools/lib/bpf/bpf.h, 6.18).
+const LOAD_ATTEMPTS: u32 = 16;
+
 impl Hook {
     /// Whether packets are dropped from its attachment on.
     pub(super) const fn is_enforcing(&self) -> bool {
@@ -93,27 +98,27 @@ impl Hook {
         let pinned = match self.kind {
             Kind::Skb(_) => {
                 let program: &mut CgroupSkb = self.program_of(object)?;
-                program.load().map_err(refused)?;
+                insistently(|| program.load()).map_err(refused)?;
                 program.pin(path)
             }
             Kind::SockAddr => {
                 let program: &mut CgroupSockAddr = self.program_of(object)?;
-                program.load().map_err(refused)?;
+                insistently(|| program.load()).map_err(refused)?;
                 program.pin(path)
             }
             Kind::Sock => {
                 let program: &mut CgroupSock = self.program_of(object)?;
-                program.load().map_err(refused)?;
+                insistently(|| program.load()).map_err(refused)?;
                 program.pin(path)
             }
             Kind::Sockopt => {
                 let program: &mut CgroupSockopt = self.program_of(object)?;
-                program.load().map_err(refused)?;
+                insistently(|| program.load()).map_err(refused)?;
                 program.pin(path)
             }
             Kind::Device(_) => {
                 let program: &mut SchedClassifier = self.program_of(object)?;
-                program.load().map_err(refused)?;
+                insistently(|| program.load()).map_err(refused)?;
                 program.pin(path)
             }
         };
@@ -237,4 +242,22 @@ impl Hook {
             .and_then(|program| program.try_into().ok())
             .ok_or(DatapathError::Missing { what: self.program })
     }
+}
+
+/// Loads a program, again where the verifier gave up for a signal that the thread had to take:
+/// `EAGAIN` (`do_check`, kernel/bpf/verifier.c, 6.18). One that stops or freezes the process counts
+/// as well, and no thread can block that.
+fn insistently(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    let is_interrupted = |error: &ProgramError| {
+        matches!(error, ProgramError::LoadError { io_error, .. }
+            if io_error.kind() == io::ErrorKind::WouldBlock)
+    };
+    let mut outcome = load();
+    for _ in 1..LOAD_ATTEMPTS {
+        if !outcome.as_ref().is_err_and(is_interrupted) {
+            break;
+        }
+        outcome = load();
+    }
+    outcome
 }
