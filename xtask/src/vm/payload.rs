@@ -100,6 +100,11 @@ impl Payload {
             suites: tiers.iter().map(suite).collect::<Result<_>>()?,
         })
     }
+
+    /// Whether a test's name contains this.
+    pub(super) fn has(&self, filter: &str) -> bool {
+        self.suites.iter().flat_map(|suite| &suite.tests).any(|test| test.contains(filter))
+    }
 }
 
 /// The names of the tests in a test program.
