@@ -124,6 +124,8 @@ pub mod map {
     pub const HANDOVER: &str = "HANDOVER";
     /// Who exchanges datagrams with which port, and who began.
     pub const PEERS: &str = "PEERS";
+    /// Datagrams that were let pass a while ago, between others of their socket.
+    pub const PASSED: &str = "PASSED";
     /// Questions of others that pass an uplink.
     pub const ASKED: &str = "ASKED";
     /// Flows as the uplinks see them.

@@ -40,6 +40,7 @@ pub mod layout;
 pub mod learned;
 pub mod measure;
 pub mod packet;
+pub mod passed;
 pub mod quota;
 pub mod rejection;
 pub mod repeat;

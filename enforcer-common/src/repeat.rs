@@ -23,6 +23,7 @@ pub const V6_HEADER_BYTES: u32 = 40;
 
 /// Headers without options, as they are on a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub struct Plain {
     /// The source address: the words of an [`crate::address::Address`].
     pub source: [u32; 4],
@@ -86,7 +87,7 @@ impl Plain {
     #[inline(always)]
     pub const fn is_whole(&self, length: u32) -> bool {
         let is_tcp = self.form & 0xff == protocol::TCP as u32;
-        let is_udp = self.form & 0xff == protocol::UDP as u32;
+        let is_udp = self.is_udp();
         let header = if is_tcp { 20 } else { 8 };
         let bytes = if self.is_v6() { V6_HEADER_BYTES } else { V4_HEADER_BYTES };
         let is_mapped = self.is_v6()
@@ -99,6 +100,12 @@ impl Plain {
     #[inline(always)]
     pub const fn is_v6(&self) -> bool {
         self.form & Self::V6 != 0
+    }
+
+    /// Whether it is a datagram of UDP.
+    #[inline(always)]
+    pub const fn is_udp(&self) -> bool {
+        self.form & 0xff == protocol::UDP as u32
     }
 }
 
@@ -241,6 +248,13 @@ impl Repeat {
     #[inline(always)]
     pub const fn leave(&mut self, uplink: u32) {
         self.uplink = word(uplink, self.ports >> 32);
+    }
+
+    /// Remembers an uplink for its network header alone ([`Self::base`]): what is remembered here
+    /// has not left by it. Under the lock.
+    #[inline(always)]
+    pub const fn know(&mut self, uplink: u32) {
+        self.uplink = word(uplink, !self.ports >> 32);
     }
 
     /// Forgets when it was judged: the next packet is judged anew. Under the lock.

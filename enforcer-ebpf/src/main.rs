@@ -30,6 +30,7 @@ mod learned;
 mod measure;
 mod names;
 mod packet;
+mod passed;
 mod plain;
 mod reject;
 mod repeat;

@@ -17,9 +17,11 @@ use enforcer_common::{
 };
 
 use crate::{
-    count, flow, learned,
+    count, flow,
+    flow::way,
+    learned,
     packet::{ifindex, is_loopback, packets},
-    plain,
+    passed, plain,
     seen::Seen,
     socket::Socket,
     tables,
@@ -32,7 +34,9 @@ pub(crate) fn passes(ctx: &SkBuffContext) -> bool {
     let Some(entry) = Socket::entry_of_packet(ctx) else { return false };
     let Some(plain) = plain::read(ctx, 0) else { return false };
     let Some(generation) = tables::generation() else { return false };
-    let Some(by) = entry.repeat.passes(&plain, false, generation, ticks()) else { return false };
+    let Some(by) = entry.repeat.passes(&plain, false, generation, ticks()) else {
+        return entry.note.is_several == 1 && passed::passes(ctx, generation);
+    };
     let packets = packets(ctx);
     entry.repeat.uncounted = entry.repeat.uncounted.wrapping_add(packets);
     count::repeated(by, plain.is_v6(), packets, u64::from(ctx.len()));
@@ -44,13 +48,19 @@ pub(crate) fn passes(ctx: &SkBuffContext) -> bool {
 #[inline(always)]
 pub(crate) fn leaves(ctx: &SkBuffContext) -> bool {
     let Some(entry) = Socket::entry_of_packet(ctx) else { return false };
-    if !entry.repeat.has_left() {
+    let is_several = entry.note.is_several == 1;
+    if !entry.repeat.has_left() && !is_several {
         return false;
     }
     let Some(base) = entry.repeat.base(ifindex(ctx)) else { return false };
-    let Some(plain) = plain::read(ctx, base) else { return false };
     let Some(generation) = tables::generation() else { return false };
-    entry.repeat.passes(&plain, false, generation, ticks()).is_some()
+    if entry.repeat.has_left()
+        && let Some(plain) = plain::read(ctx, base)
+        && entry.repeat.passes(&plain, false, generation, ticks()).is_some()
+    {
+        return true;
+    }
+    is_several && passed::leaves(ctx, base, generation)
 }
 
 /// Whether what a socket receives is of no use to anybody here: it has asked no resolver, and
@@ -69,7 +79,7 @@ pub(crate) fn arrives(ctx: &SkBuffContext) -> bool {
     entry.repeat.passes(&plain, true, generation, ticks()).is_some()
 }
 
-/// Remembers what has passed for the second time in a row. Before [`flow::note_passing`], which
+/// Remembers what has passed for the second time, in a row or between others. Before [`flow::note_passing`], which
 /// makes it the first.
 #[inline(never)]
 pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
@@ -85,7 +95,12 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
         return;
     }
     let Some(entry) = socket.entry() else { return };
+    // A connection goes on after its name's address has expired; datagrams do not.
+    let is_held = seen.flow_by != 0 || !is_by_name(settings, seen) || !ends_soon(seen);
     if !entry.pass.covers(packet, settings.generation) {
+        if plain.is_udp() && seen.way == way::OWN && entry.note.is_several == 1 {
+            passed::note(ctx, settings, seen, &plain, is_held);
+        }
         return;
     }
     let uncounted = entry.repeat.uncounted;
@@ -94,8 +109,7 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
         let destination = entry.repeat.destination();
         learned::note_uses(seen.namespace, destination, uncounted, seen.now_ns);
     }
-    // A connection goes on after its name's address has expired; datagrams do not.
-    if seen.flow_by == 0 && is_by_name(settings, seen) && ends_soon(seen) {
+    if !is_held {
         return;
     }
     let now = ticks();
@@ -127,6 +141,16 @@ fn ends_soon(seen: &Seen) -> bool {
     seen.namespace != 0 && learned::entry(&here).is_some_and(|entry| entry.expires_ns < soon)
 }
 
+/// What let a packet pass at the socket hook, plus one, where its socket has sent others since; 0:
+/// nothing has.
+#[inline(never)]
+pub(crate) fn let_pass_by(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) -> u64 {
+    match Plain::of(&seen.packet, is_loopback(ctx)) {
+        Some(plain) if plain.is_udp() => passed::by(ctx, &plain, settings.generation),
+        _ => 0,
+    }
+}
+
 /// Remembers by which uplink a packet leaves, if it is the one that the socket hook remembers: of
 /// another this program has not yet written down that it passes.
 #[inline(never)]
@@ -135,11 +159,17 @@ pub(crate) fn note_uplink(ctx: &SkBuffContext, settings: &Settings, base: u32, s
     let Some(entry) = Socket::entry_of_packet(ctx) else { return };
     let Some(plain) = Plain::of(&seen.packet, is_loopback(ctx)) else { return };
     let (uplink, now) = (Repeat::uplink(ifindex(ctx), base), ticks());
+    let is_among = entry.note.is_several == 1
+        && plain.is_udp()
+        && passed::note_uplink(ctx, settings.generation, &plain, uplink)
+        && entry.repeat.base(ifindex(ctx)) != Some(base);
     let lock = &raw mut entry.lock;
     // SAFETY: the lock of that value; the program holds no other.
     unsafe { bpf_spin_lock(lock.cast()) };
     if entry.repeat.passes(&plain, false, settings.generation, now).is_some() {
         entry.repeat.leave(uplink);
+    } else if is_among {
+        entry.repeat.know(uplink);
     }
     // SAFETY: taken above.
     unsafe { bpf_spin_unlock(lock.cast()) };
@@ -147,7 +177,7 @@ pub(crate) fn note_uplink(ctx: &SkBuffContext, settings: &Settings, base: u32, s
 
 /// The kernel's clock.
 #[inline(always)]
-fn ticks() -> u64 {
+pub(crate) fn ticks() -> u64 {
     // SAFETY: the helper takes nothing.
     unsafe { bpf_jiffies64() }
 }

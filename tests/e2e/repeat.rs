@@ -1,5 +1,7 @@
 //! A flow passes without being judged packet by packet, and nothing else does.
 
+mod turns;
+
 use std::{
     io,
     net::{SocketAddr, UdpSocket},

@@ -121,7 +121,16 @@ impl Rig {
     ///
     /// That it could not be started.
     pub fn insider(&self, namespace: &Netns) -> anyhow::Result<Insider> {
-        Insider::start(self.workload.path(), namespace)
+        self.insider_in(&self.workload, namespace)
+    }
+
+    /// As [`Self::insider`], of a cgroup.
+    ///
+    /// # Errors
+    ///
+    /// That it could not be started.
+    pub fn insider_in(&self, cgroup: &Cgroup, namespace: &Netns) -> anyhow::Result<Insider> {
+        Insider::start(cgroup.path(), namespace)
     }
 
     /// A process beside the workload, that no hook of a cgroup judges.

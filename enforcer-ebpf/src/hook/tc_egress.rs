@@ -134,10 +134,15 @@ fn recognise(ctx: &SkBuffContext, settings: &Settings, seen: &mut Seen) -> bool 
     seen.namespace = socket.note().map_or(0, |note| note.namespace) ^ u64::from(nothing);
     let Some(pass) = socket.pass() else { return false };
     seen.is_counted = 1 ^ nothing;
-    if !pass.covers(&seen.packet, settings.generation) {
+    let by = if pass.covers(&seen.packet, settings.generation) {
+        u64::from(pass.by) + 1
+    } else {
+        repeat::let_pass_by(ctx, settings, seen)
+    };
+    if by == 0 {
         return false;
     }
-    seen.decision = Decision::passed(Match::from_bits(pass.by));
+    seen.decision = Decision::passed(Match::from_bits((by - 1) as u32));
     true
 }
 

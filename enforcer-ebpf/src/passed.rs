@@ -1,0 +1,117 @@
+//! What passes again between others: datagrams of a socket that sends to several destinations.
+//!
+//! A socket remembers one flow itself (`repeat`). Those of a socket that takes turns are in a table
+//! of all sockets, under the same conditions; one that is not there is judged.
+
+use aya_ebpf::{
+    btf_maps::LruHashMap, helpers::generated::bpf_get_socket_cookie, macros::btf_map,
+    programs::SkBuffContext,
+};
+use enforcer_common::{
+    passed::{PassedEntry, PassedKey},
+    repeat::{Plain, Repeat},
+    settings::Settings,
+};
+
+use crate::{
+    count, learned,
+    packet::{ifindex, packets},
+    plain,
+    repeat::ticks,
+    seen::Seen,
+};
+
+#[btf_map]
+static PASSED: LruHashMap<PassedKey, PassedEntry, 16_384> = LruHashMap::new();
+
+/// Lets a datagram pass as one of its socket before, and counts it; `false` where it is to be
+/// judged.
+#[inline(never)]
+pub(crate) fn passes(ctx: &SkBuffContext, generation: u64) -> bool {
+    let Some(plain) = plain::read(ctx, 0) else { return false };
+    if !plain.is_udp() {
+        return false;
+    }
+    let Some(entry) = entry(ctx, &plain) else { return false };
+    let Some(by) = entry.passes(generation, ticks()) else { return false };
+    let packets = packets(ctx);
+    entry.uncounted = entry.uncounted.wrapping_add(packets);
+    count::repeated(by, plain.is_v6(), packets, u64::from(ctx.len()));
+    true
+}
+
+/// Whether a frame is a datagram that the socket hook has let pass and that has left by this uplink
+/// before. It has been counted.
+#[inline(never)]
+pub(crate) fn leaves(ctx: &SkBuffContext, base: u32, generation: u64) -> bool {
+    let Some(plain) = plain::read(ctx, base) else { return false };
+    if !plain.is_udp() {
+        return false;
+    }
+    let Some(entry) = entry(ctx, &plain) else { return false };
+    let uplink = Repeat::uplink(ifindex(ctx), base);
+    entry.has_left_by(uplink) && entry.passes(generation, ticks()).is_some()
+}
+
+/// What let a datagram pass, plus one; 0: nothing has.
+#[inline(always)]
+pub(crate) fn by(ctx: &SkBuffContext, plain: &Plain, generation: u64) -> u64 {
+    let Some(entry) = entry(ctx, plain) else { return 0 };
+    entry.passes(generation, ticks()).map_or(0, |by| u64::from(by) + 1)
+}
+
+/// Remembers what has passed; `is_held`: whether the verdict holds for long enough.
+#[inline(always)]
+pub(crate) fn note(
+    ctx: &SkBuffContext,
+    settings: &Settings,
+    seen: &Seen,
+    plain: &Plain,
+    is_held: bool,
+) {
+    let (by, now) = (seen.decision.by.bits(), ticks());
+    if let Some(entry) = entry(ctx, plain) {
+        let uncounted = entry.uncounted;
+        if uncounted != 0 {
+            entry.uncounted = 0;
+            learned::note_uses(seen.namespace, seen.packet.destination, uncounted, seen.now_ns);
+        }
+        if is_held {
+            entry.write(by, settings.generation, now);
+        }
+    } else if is_held {
+        let entry = PassedEntry::new(by, settings.generation, now);
+        // A failed insert is an allocation failure: the next one is judged as well.
+        let _: Result<(), i32> = PASSED.insert(key(ctx, plain), entry, 0);
+    }
+}
+
+/// Remembers by which uplink a datagram leaves that passes; `false` where none is remembered.
+#[inline(always)]
+pub(crate) fn note_uplink(
+    ctx: &SkBuffContext,
+    generation: u64,
+    plain: &Plain,
+    uplink: u32,
+) -> bool {
+    let Some(entry) = entry(ctx, plain) else { return false };
+    if entry.passes(generation, ticks()).is_none() {
+        return false;
+    }
+    entry.leave(uplink);
+    true
+}
+
+#[inline(always)]
+fn entry<'a>(ctx: &SkBuffContext, plain: &Plain) -> Option<&'a mut PassedEntry> {
+    // SAFETY: a value of the map. Its words may be written by several processors at once, and
+    // whoever reads them bears with a mixture.
+    unsafe { PASSED.get_ptr_mut(key(ctx, plain))?.as_mut() }
+}
+
+#[inline(always)]
+fn key(ctx: &SkBuffContext, plain: &Plain) -> PassedKey {
+    // SAFETY: the kernel hands the program a valid context.
+    let socket = unsafe { bpf_get_socket_cookie(ctx.skb.skb.cast()) };
+    PassedKey { socket, plain: *plain }
+}
