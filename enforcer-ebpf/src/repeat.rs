@@ -79,7 +79,8 @@ pub(crate) fn arrives(ctx: &SkBuffContext) -> bool {
     entry.repeat.passes(&plain, true, generation, ticks()).is_some()
 }
 
-/// Remembers what has passed for the second time, in a row or between others. Before [`flow::note_passing`], which
+/// Remembers what has passed for the second time, in a row or between others, and the first packet of
+/// a connection. Before [`flow::note_passing`], which
 /// makes it the first.
 #[inline(never)]
 pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
@@ -95,12 +96,16 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
         return;
     }
     let Some(entry) = socket.entry() else { return };
+    // A connection's first packet is never its only one.
+    let is_last = entry.pass.covers(packet, settings.generation) || socket.is_connecting();
+    let is_among = !is_last && plain.is_udp() && seen.way == way::OWN && entry.note.is_several == 1;
+    if !is_last && !is_among {
+        return;
+    }
     // A connection goes on after its name's address has expired; datagrams do not.
     let is_held = seen.flow_by != 0 || !is_by_name(settings, seen) || !ends_soon(seen);
-    if !entry.pass.covers(packet, settings.generation) {
-        if plain.is_udp() && seen.way == way::OWN && entry.note.is_several == 1 {
-            passed::note(ctx, settings, seen, &plain, is_held);
-        }
+    if is_among {
+        passed::note(ctx, settings, seen, &plain, is_held);
         return;
     }
     let uncounted = entry.repeat.uncounted;
