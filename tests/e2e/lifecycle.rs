@@ -2,7 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use enforcer_tests::{Peer, Probe, Rig, Zone, nameserver::Behaviour, require_privilege, wait};
+use enforcer_tests::{
+    Peer, Probe, Rig, Zone, binary, nameserver::Behaviour, require_privilege, wait,
+};
 use nix::sys::signal::Signal;
 
 use crate::world::{PATIENCE, PLAIN, ip, number, policy, probe, serve};
@@ -61,6 +63,30 @@ fn a_restart_takes_over_and_a_live_agent_is_not_pushed_out() {
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir());
     assert_eq!(instances.count(), 1, "the pins of the first start are left");
+}
+
+#[test]
+fn unload_leaves_what_is_not_its_own() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peer = Peer::tcp(&rig.world, 443).unwrap();
+    let mut agent = rig.agent(&policy(PLAIN, &[FIRST])).unwrap();
+    let others = rig.pins().join("others");
+    std::fs::create_dir(&others).unwrap();
+    assert!(probe(&rig, &to(2)).is_refused_at_once());
+    agent.terminate().unwrap();
+
+    let unloaded = agent.cli(&["unload"]).unwrap();
+    let mount = rig.pins().parent().unwrap().to_owned();
+    let again = std::process::Command::new(binary::enforcer().unwrap())
+        .args(["unload", "--bpffs"])
+        .arg(&mount)
+        .output()
+        .unwrap();
+
+    assert!(unloaded.status.success(), "{unloaded:?}");
+    assert!(again.status.success(), "a mount: {again:?}");
+    assert!(others.exists() && probe(&rig, &to(2)).is_reached());
 }
 
 /// The verifier gives up on a program whose loader has a signal to take (`do_check`,

@@ -100,10 +100,11 @@ impl Folder {
         remove_if_there(&self.0.join(NEXT))
     }
 
-    /// Removes the folder where nothing is left in it.
+    /// Removes the folder where nothing is left in it, and it is no mount.
     pub fn remove(&self) -> Result<(), DatapathError> {
+        use io::ErrorKind::{DirectoryNotEmpty, NotFound, ResourceBusy};
         match fs::remove_dir(&self.0) {
-            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound) => {
+            Err(error) if !matches!(error.kind(), NotFound | DirectoryNotEmpty | ResourceBusy) => {
                 Err(DatapathError::pin("remove", &self.0)(error))
             }
             _ => Ok(()),
