@@ -24,6 +24,7 @@ pub(crate) mod connections;
 mod contender;
 mod control;
 mod filter;
+mod firsts;
 mod flood;
 mod growth;
 mod idle;

@@ -107,6 +107,7 @@ const fn shape_name(shape: Shape) -> &'static str {
         Shape::Connected => "UDP to one destination, connected",
         Shape::Few => "UDP to ten destinations, unconnected",
         Shape::Many => "UDP to many destinations, unconnected",
+        Shape::FirstPackets => "UDP, the first packet of each flow",
         Shape::Connections => "TCP connect and close",
         Shape::Bulk => "TCP in bulk",
         Shape::Lookups => "DNS questions for allowed names",

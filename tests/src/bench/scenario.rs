@@ -7,6 +7,7 @@
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 
+use super::flood::BATCH;
 use crate::probe::Family;
 
 /// Addresses of the list that everything else is measured with, where it is among those asked for.
@@ -26,6 +27,8 @@ pub enum Shape {
     Few,
     /// Datagrams to up to 4,096 destinations of the list, each to another destination than the one before; none answers.
     Many,
+    /// Datagrams of which each is the first from its port to its destination; none answers.
+    FirstPackets,
     /// TCP connections that are made and closed at once, their sockets made for it.
     Connections,
     /// One TCP connection that carries as much as it can.
@@ -40,7 +43,7 @@ impl Shape {
     /// What a figure is for.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Connected | Self::Few | Self::Many => "a packet",
+            Self::Connected | Self::Few | Self::Many | Self::FirstPackets => "a packet",
             Self::Connections => "a connection",
             Self::Bulk => "a megabyte",
             Self::Lookups | Self::NewNames => "a question",
@@ -49,7 +52,7 @@ impl Shape {
 
     /// Whether nothing ever comes back.
     pub(super) const fn is_one_way(self) -> bool {
-        matches!(self, Self::Connected | Self::Few | Self::Many)
+        matches!(self, Self::Connected | Self::Few | Self::Many | Self::FirstPackets)
     }
 
     /// Whether resolvers are asked.
@@ -60,7 +63,7 @@ impl Shape {
     /// Units of a sample that takes about as long as so many datagrams.
     pub(super) fn units(self, datagrams: u32) -> u32 {
         let each = match self {
-            Self::Connected | Self::Few | Self::Many => 1,
+            Self::Connected | Self::Few | Self::Many | Self::FirstPackets => 1,
             Self::Lookups | Self::NewNames => 8,
             Self::Connections => 32,
             Self::Bulk => 256,
@@ -110,6 +113,9 @@ pub(super) fn all(sizes: &[u32]) -> Vec<Scenario> {
             if family == Family::V4 {
                 add(Shape::Connected, SENDERS);
                 add(Shape::Many, SENDERS);
+            }
+            if *addresses as usize >= BATCH {
+                add(Shape::FirstPackets, 1);
             }
             add(Shape::Connections, 1);
             add(Shape::Bulk, 1);

@@ -13,6 +13,7 @@ use super::{
     bulk::Bulk,
     clock,
     connections::Connections,
+    firsts::Firsts,
     flood::Flood,
     lookups::{self, Lookups},
     scenario::Shape,
@@ -36,6 +37,7 @@ pub(super) struct Spent {
 /// One that sends; each has sockets of its own.
 pub(super) enum Sender {
     Flood(Flood),
+    Firsts(Firsts),
     Connections(Connections),
     Bulk(Box<Bulk>),
     Lookups(Lookups),
@@ -65,6 +67,7 @@ impl Sender {
             Shape::Many => {
                 Self::Flood(Flood::unconnected(datagrams(&insider, any)?, &destinations))
             }
+            Shape::FirstPackets => Self::Firsts(Firsts::new(insider, any, destinations)?),
             Shape::Connections => {
                 let some = destinations.into_iter().take(CONNECTED_TO).collect();
                 let any = SocketAddr::new(any, PORT);
@@ -83,6 +86,7 @@ impl Sender {
     fn send(&mut self, units: u32) -> anyhow::Result<Spent> {
         match self {
             Self::Flood(flood) => flood.send(units),
+            Self::Firsts(firsts) => firsts.send(units),
             Self::Connections(connections) => connections.send(units),
             Self::Bulk(bulk) => bulk.send(units),
             Self::Lookups(lookups) => lookups.send(units),
@@ -110,7 +114,7 @@ pub(super) fn send_all(senders: &mut [Sender], units: u32) -> anyhow::Result<Vec
     })
 }
 
-fn datagrams(insider: &Insider, own: IpAddr) -> anyhow::Result<UdpSocket> {
+pub(super) fn datagrams(insider: &Insider, own: IpAddr) -> anyhow::Result<UdpSocket> {
     let socket = insider.datagrams(SocketAddr::new(own, 0))?;
     service::set_patience(&socket, PATIENCE)?;
     Ok(socket)
