@@ -275,6 +275,7 @@ impl Agent {
                 self.circumstances.resolvers.clone_from(&servers.trusted);
                 self.circumstances.loaded_at = Timestamp::now();
                 self.circumstances.reload_error = None;
+                self.circumstances.reloads.applied += 1;
                 self.servers = servers;
                 self.tell_manager(None);
                 // Readers are told at once: the generation is in the maps already.
@@ -289,6 +290,7 @@ impl Agent {
         notify(&[NotifyState::Status("the newest policy is refused; the one before is in force")]);
         tracing::error!(%reason, "the policy is refused; the one in force goes on");
         self.circumstances.reload_error = Some(reason);
+        self.circumstances.reloads.refused += 1;
         // Readers are told at once, as they are of one that is in force.
         self.log_failure("write the state", Self::beat);
     }

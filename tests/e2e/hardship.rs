@@ -49,6 +49,14 @@ fn a_policy_that_is_emptied_or_deleted_changes_nothing_and_is_told() {
     let is_followed = || probe(&rig, &to("198.18.0.8")).is_reached();
     wait::until_true("the new file to be followed", PATIENCE, is_followed).unwrap();
     assert_eq!(agent.cli(&["status"]).unwrap().status.code(), Some(0));
+    let metrics = agent.metrics().unwrap();
+    let count = |result: &str| {
+        let series = format!("enforcer_policy_reload_total{{result=\"{result}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series.as_str()));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(count("success"), 1);
+    assert!(count("failure") >= 2, "{metrics}");
 }
 
 #[test]

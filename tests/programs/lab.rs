@@ -6,7 +6,7 @@ use aya::programs::{CgroupSkb, CgroupSkbAttachType, TestRun as _, TestRunOptions
 use enforcer::{
     datapath::{
         self, BootTime, Claim, Datapath, Document, Reading,
-        document::{AgentInfo, PolicyInfo, ResolutionInfo, RuleInfo},
+        document::{AgentInfo, PolicyInfo, Reloads, ResolutionInfo, RuleInfo},
         learned::Answer,
     },
     policy::{
@@ -211,6 +211,7 @@ fn document(policy: &Policy, tables: &Tables) -> Document {
         rules: rules.collect(),
         resolution: ResolutionInfo::default(),
         restored: 0,
+        reloads: Reloads::default(),
         layouts: BTreeMap::new(),
         highest_resolver_number: 0,
         is_filling: false,

@@ -8,7 +8,8 @@ use super::enforcement::Enforcement;
 use crate::{
     datapath::{
         document::{
-            AgentInfo, Document, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved, UplinkInfo,
+            AgentInfo, Document, PolicyInfo, Reloads, ResolutionInfo, RuleInfo, Unresolved,
+            UplinkInfo,
         },
         layout,
     },
@@ -28,7 +29,9 @@ pub(super) struct Circumstances {
     pub(super) unjudged: Vec<String>,
     /// How often something had to be put back.
     pub(super) restored: u64,
-    /// What could not be, each with why.
+    /// What came of policies that were to replace the one in force.
+    pub(super) reloads: Reloads,
+    /// What could not be put back, each with why.
     pub(super) not_restored: Vec<String>,
     /// Somebody has unloaded everything.
     pub(super) is_unloaded: bool,
@@ -89,6 +92,7 @@ pub(super) fn document(
         layouts: layout::own(),
         highest_resolver_number: enforcement.datapath.highest_resolver_number(),
         restored: circumstances.restored,
+        reloads: circumstances.reloads,
         is_filling: enforcement.room.is_filling,
         resolution: resolution(enforcement, progress),
         problems,

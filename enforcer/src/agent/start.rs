@@ -22,7 +22,9 @@ use super::{
 };
 use crate::{
     datapath::{
-        self, BootTime, Claim, Datapath, LoadOptions, TcMode, document::AgentInfo, preflight,
+        self, BootTime, Claim, Datapath, LoadOptions, TcMode,
+        document::{AgentInfo, Reloads},
+        preflight,
     },
     metrics::Health,
     policy::compile::Slots,
@@ -98,6 +100,7 @@ impl Agent {
             uplinks: Vec::new(),
             unjudged: Vec::new(),
             restored: 0,
+            reloads: Reloads::default(),
             not_restored: Vec::new(),
             is_unloaded: false,
             resolvers: servers.trusted.clone(),

@@ -133,6 +133,9 @@ pub struct Document {
     /// started.
     #[serde(default)]
     pub restored: u64,
+    /// What came of policies that were to replace the one in force, since the agent started.
+    #[serde(default)]
+    pub reloads: Reloads,
     /// Whether the map of addresses was found to be filling up.
     #[serde(default)]
     pub is_filling: bool,
@@ -152,6 +155,15 @@ pub struct AgentInfo {
     pub version: String,
     /// When it started.
     pub started_at: Timestamp,
+}
+
+/// How often a policy was to replace the one in force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// It was put in force.
+    pub applied: u64,
+    /// It was refused, and the one before went on.
+    pub refused: u64,
 }
 
 /// A device that is judged, or should be.

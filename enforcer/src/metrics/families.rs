@@ -56,6 +56,7 @@ pub const METRICS: &[(&str, Kind, &str)] = &[
     ("enforcer_dns_names_unresolved", Gauge, "Exact names without a live address"),
     ("enforcer_dns_addresses_active", Gauge, "Live addresses of names"),
     ("enforcer_restored", Rising, "Hooks and pins that were taken away and put back"),
+    ("enforcer_policy_reload", Rising, "Policies that were to replace another, by what came of it"),
     ("enforcer_policy_generation", Gauge, "Policies applied since the maps were made"),
     ("enforcer_policy_hash_info", Gauge, "1, with the SHA-256 of the policy file"),
     ("enforcer_policy_last_reload_successful", Gauge, "Whether the newest policy is in force"),
@@ -166,6 +167,12 @@ fn loaded(name: &str, reading: &Reading) -> Vec<Sample> {
             vec![sample([], live.count() as u64)]
         }
         "enforcer_restored" => vec![sample([], document.restored)],
+        "enforcer_policy_reload" => {
+            let reloads = document.reloads;
+            [("success", reloads.applied), ("failure", reloads.refused)]
+                .map(|(result, count)| sample([("result", result)], count))
+                .into()
+        }
         "enforcer_policy_generation" => vec![sample([], reading.generation)],
         "enforcer_policy_hash_info" => vec![sample([("sha256", &document.policy.sha256)], 1)],
         "enforcer_policy_last_reload_successful" => {

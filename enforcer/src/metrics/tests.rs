@@ -45,7 +45,7 @@ fn the_classic_format_has_help_and_type_and_no_series_twice() {
         seen.contains("enforcer_rule_packets_total{rule=\"web\",action=\"allow\"}"),
         "{seen:#?}"
     );
-    assert_eq!(METRICS.iter().filter(|(_, kind, _)| *kind == Kind::Counter).count(), 13);
+    assert_eq!(METRICS.iter().filter(|(_, kind, _)| *kind == Kind::Counter).count(), 14);
 }
 
 #[test]

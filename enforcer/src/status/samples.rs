@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::datapath::{
     Document, Reading,
-    document::{AgentInfo, PolicyInfo, ResolutionInfo, RuleInfo, Unresolved},
+    document::{AgentInfo, PolicyInfo, Reloads, ResolutionInfo, RuleInfo, Unresolved},
     reading::{Counter, HookState, LearnedAddress, MapUse, Totals},
 };
 
@@ -93,6 +93,7 @@ pub(crate) fn reading() -> Reading {
             layouts: BTreeMap::new(),
             highest_resolver_number: 1,
             restored: 0,
+            reloads: Reloads { applied: 6, refused: 1 },
             is_filling: false,
             problems: vec![],
         },
