@@ -132,7 +132,13 @@ fn way_here(key: &PeerKey, now_ns: u64) -> u32 {
         return 0;
     }
     if entry.opened == opened::INBOUND {
-        return way::REPLY;
+        // What was read may be another flow's: a table that forgets gives an entry's memory to
+        // another key at once (`prealloc_lru_pop`, kernel/bpf/hashtab.c, 6.18). A flow that is found
+        // once more has had it all the while.
+        let again = PEERS.get_ptr(key);
+        // SAFETY: a value of the map, as above.
+        let is_its_own = again.is_some_and(|it| unsafe { (*it).opened } == opened::INBOUND);
+        return u32::from(is_its_own) * way::REPLY;
     }
     prolong(entry, now_ns);
     way::OWN

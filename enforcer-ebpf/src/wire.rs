@@ -63,17 +63,27 @@ fn look_up(ctx: &SkBuffContext, base: u32, seen: &Seen) -> (u32, u32) {
     let Some(key) = key_of_leaving(ctx, base, packet) else { return (0, 0) };
     // SAFETY: the entry is read before this program writes the map.
     let Some(entry) = (unsafe { FLOWS.get(&key) }) else { return (0, 0) };
-    if !entry.is_live(seen.now_ns) {
+    let FlowEntry { opened, by, generation, .. } = *entry;
+    if !entry.is_live(seen.now_ns) || !is_still_there(&key, opened, by) {
         return (0, 0);
     }
-    if entry.opened == opened::INBOUND {
+    if opened == opened::INBOUND {
         return (1, 0);
     }
-    if entry.by == 0 || !has_kept_its_rule(entry.by - 1, entry.generation) {
+    if by == 0 || !has_kept_its_rule(by - 1, generation) {
         return (0, 0);
     }
     // An error about an own flow is no packet of that flow, and its rule does not name it.
-    if is_icmp(packet) { (1, 0) } else { (0, entry.by) }
+    if is_icmp(packet) { (1, 0) } else { (0, by) }
+}
+
+/// Whether what was read of a flow was its own. A table that forgets gives the memory of an entry to
+/// another flow while it is read (`prealloc_lru_pop`, kernel/bpf/hashtab.c, 6.18); a flow that is
+/// found once more has had it all the while.
+#[inline(always)]
+fn is_still_there(key: &FlowKey, opened: u32, by: u32) -> bool {
+    // SAFETY: as in `look_up`.
+    unsafe { FLOWS.get(key) }.is_some_and(|entry| entry.opened == opened && entry.by == by)
 }
 
 #[inline(always)]
