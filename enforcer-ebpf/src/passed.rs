@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use enforcer_common::{
-    passed::{PassedEntry, PassedKey},
+    passed::{PassedEntry, PassedKey, Secrets},
     repeat::{Plain, Repeat},
     settings::Settings,
 };
@@ -24,6 +24,10 @@ use crate::{
 #[btf_map]
 static PASSED: LruHashMap<PassedKey, PassedEntry, 16_384> = LruHashMap::new();
 
+/// What the loader writes over it.
+#[unsafe(no_mangle)]
+static SECRETS: Secrets = [0; 12];
+
 /// Lets a datagram pass as one of its socket before, and counts it; `false` where it is to be
 /// judged.
 #[inline(never)]
@@ -32,8 +36,9 @@ pub(crate) fn passes(ctx: &SkBuffContext, generation: u64) -> bool {
     if !plain.is_udp() {
         return false;
     }
-    let Some(entry) = entry(ctx, &plain) else { return false };
-    let Some(by) = entry.passes(generation, ticks()) else { return false };
+    let key = key(ctx, &plain);
+    let Some(entry) = entry(&key) else { return false };
+    let Some(by) = entry.passes(tag(&key), generation, ticks()) else { return false };
     let packets = packets(ctx);
     entry.uncounted = entry.uncounted.wrapping_add(packets);
     count::repeated(by, plain.is_v6(), packets, u64::from(ctx.len()));
@@ -48,16 +53,18 @@ pub(crate) fn leaves(ctx: &SkBuffContext, base: u32, generation: u64) -> bool {
     if !plain.is_udp() {
         return false;
     }
-    let Some(entry) = entry(ctx, &plain) else { return false };
-    let uplink = Repeat::uplink(ifindex(ctx), base);
-    entry.has_left_by(uplink) && entry.passes(generation, ticks()).is_some()
+    let key = key(ctx, &plain);
+    let Some(entry) = entry(&key) else { return false };
+    let (tag, uplink) = (tag(&key), Repeat::uplink(ifindex(ctx), base));
+    entry.has_left_by(tag, uplink) && entry.passes(tag, generation, ticks()).is_some()
 }
 
 /// What let a datagram pass, plus one; 0: nothing has.
 #[inline(always)]
 pub(crate) fn by(ctx: &SkBuffContext, plain: &Plain, generation: u64) -> u64 {
-    let Some(entry) = entry(ctx, plain) else { return 0 };
-    entry.passes(generation, ticks()).map_or(0, |by| u64::from(by) + 1)
+    let key = key(ctx, plain);
+    let Some(entry) = entry(&key) else { return 0 };
+    entry.passes(tag(&key), generation, ticks()).map_or(0, |by| u64::from(by) + 1)
 }
 
 /// Remembers what has passed; `is_held`: whether the verdict holds for long enough.
@@ -69,20 +76,21 @@ pub(crate) fn note(
     plain: &Plain,
     is_held: bool,
 ) {
-    let (by, now) = (seen.decision.by.bits(), ticks());
-    if let Some(entry) = entry(ctx, plain) {
+    let (by, now, key) = (seen.decision.by.bits(), ticks(), key(ctx, plain));
+    let tag = tag(&key);
+    if let Some(entry) = entry(&key) {
         let uncounted = entry.uncounted;
         if uncounted != 0 {
             entry.uncounted = 0;
             learned::note_uses(seen.namespace, seen.packet.destination, uncounted, seen.now_ns);
         }
         if is_held {
-            entry.write(by, settings.generation, now);
+            entry.write(tag, by, settings.generation, now);
         }
     } else if is_held {
-        let entry = PassedEntry::new(by, settings.generation, now);
+        let entry = PassedEntry::new(tag, by, settings.generation, now);
         // A failed insert is an allocation failure: the next one is judged as well.
-        let _: Result<(), i32> = PASSED.insert(key(ctx, plain), entry, 0);
+        let _: Result<(), i32> = PASSED.insert(key, entry, 0);
     }
 }
 
@@ -94,19 +102,28 @@ pub(crate) fn note_uplink(
     plain: &Plain,
     uplink: u32,
 ) -> bool {
-    let Some(entry) = entry(ctx, plain) else { return false };
-    if entry.passes(generation, ticks()).is_none() {
+    let key = key(ctx, plain);
+    let (tag, entry) = (tag(&key), entry(&key));
+    let Some(entry) = entry.filter(|it| it.passes(tag, generation, ticks()).is_some()) else {
         return false;
-    }
-    entry.leave(uplink);
+    };
+    entry.leave(tag, uplink);
     true
 }
 
 #[inline(always)]
-fn entry<'a>(ctx: &SkBuffContext, plain: &Plain) -> Option<&'a mut PassedEntry> {
-    // SAFETY: a value of the map. Its words may be written by several processors at once, and
-    // whoever reads them bears with a mixture.
-    unsafe { PASSED.get_ptr_mut(key(ctx, plain))?.as_mut() }
+fn entry<'a>(key: &PassedKey) -> Option<&'a mut PassedEntry> {
+    // SAFETY: a value of the map, be it another key's by now. Its words may be written by several
+    // processors at once, and whoever reads them bears with a mixture.
+    unsafe { PASSED.get_ptr_mut(key)?.as_mut() }
+}
+
+/// The key's number, by which its entry is understood.
+#[inline(always)]
+fn tag(key: &PassedKey) -> u64 {
+    let secrets = (&raw const SECRETS).cast::<u64>();
+    // SAFETY: an aligned static, of which each index is; volatile, because the loader has written it.
+    key.tag(|index| unsafe { core::ptr::read_volatile(secrets.add(index)) })
 }
 
 #[inline(always)]

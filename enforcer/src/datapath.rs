@@ -91,6 +91,9 @@ pub enum DatapathError {
         "an earlier policy could not be removed from the maps: restart the agent to apply another"
     )]
     Unsettled,
+    /// The kernel had no random numbers.
+    #[error("get random numbers for the kernel programs")]
+    Random(#[source] io::Error),
     /// The object file did not load.
     #[error("load the kernel programs into kernel {kernel}")]
     Load {

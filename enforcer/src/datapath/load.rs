@@ -8,7 +8,12 @@ use std::{
 };
 
 use aya::{Ebpf, EbpfLoader};
-use enforcer_common::{abi::map, measure};
+use enforcer_common::{
+    abi::map,
+    measure,
+    passed::{self, Secrets},
+};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{
     BootTime, Claim, DatapathError, Document,
@@ -107,9 +112,11 @@ impl Datapath {
     ) -> Result<Self, DatapathError> {
         raise_memlock();
         let Claim { folder, predecessor, lock } = claim;
+        let secrets = secrets()?;
         let mut loader = EbpfLoader::new();
         loader
             .override_global(measure::WITHOUT, &options.without, true)
+            .override_global(passed::SECRETS, secrets.as_slice(), true)
             .map_max_entries(map::ADDRS, options.max_addresses)
             .map_max_entries(map::HOSTS, options.host_entries());
         let is_watching =
@@ -305,6 +312,19 @@ impl Datapath {
     pub fn beat(&mut self, now: BootTime) -> Result<(), DatapathError> {
         self.maps.heartbeat.set(0, now.0, 0).map_err(DatapathError::map("write", map::HEARTBEAT))
     }
+}
+
+/// Numbers by which the programs understand what they remember, and nobody else does.
+fn secrets() -> Result<Secrets, DatapathError> {
+    let mut secrets = Secrets::default();
+    for secret in &mut secrets {
+        let mut bytes = [0; size_of::<u64>()];
+        // The kernel hands out up to 256 bytes at once, and whole (getrandom(2)).
+        getrandom(&mut bytes, GetRandomFlags::empty())
+            .map_err(|error| DatapathError::Random(error.into()))?;
+        *secret = u64::from_ne_bytes(bytes);
+    }
+    Ok(secrets)
 }
 
 /// Removal after a failure: the failure is what the caller hears of.

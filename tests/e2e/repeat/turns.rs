@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use aya::maps::{HashMap, Map, MapData};
+use enforcer_common::abi::map;
 use enforcer_tests::{
     Cgroup, Peer, Probe, Rig, Zone,
     packet::protocol,
@@ -17,7 +19,9 @@ use nix::sys::signal::Signal;
 use super::{
     ALLOWED, DATAGRAMS, OTHER, PAYLOAD, at, is_refused, peers, socket, wait_for_generation,
 };
-use crate::world::{PATIENCE, PLAIN, RESOLVER, dropped, hits, ip, modes, policy, probe, serve};
+use crate::world::{
+    PATIENCE, PLAIN, RESOLVER, dropped, hits, ip, modes, number, policy, probe, serve,
+};
 
 const FIRST: &str = "198.18.0.1";
 const SECOND: &str = "198.18.0.2";
@@ -213,6 +217,26 @@ fn those_of_a_socket_are_not_those_of_another_in_its_place() {
             assert!(!passes(&other, first) && !passes(&other, second), "{arguments:?}");
         }
     }
+}
+
+/// The memory of an entry may be another flow's by the time that it is read, so when it was judged
+/// is there with a number added that only its own key tells: nobody reads it without.
+#[test]
+fn what_is_remembered_says_nothing_without_its_key() {
+    require_privilege!();
+    let rig = Rig::make().unwrap();
+    let _peers = peers(&rig);
+    let agent = rig.agent(&policy(PLAIN, &[ALLOWED, OTHER])).unwrap();
+    take_turns(&socket(&rig));
+    let pin = rig.pins().join("current/maps").join(map::PASSED);
+    let table = Map::LruHashMap(MapData::from_pin(pin).unwrap());
+
+    let table = HashMap::<_, [u8; 48], [u64; 4]>::try_from(&table).unwrap();
+    let judged: Vec<u64> = table.iter().map(|entry| entry.unwrap().1[0] >> 40).collect();
+
+    let generation = number(&agent.status().unwrap(), "/policy/generation");
+    assert_eq!(judged.len(), 2, "{judged:?}");
+    assert!(judged[0] != judged[1] && !judged.contains(&generation), "{judged:?}");
 }
 
 /// More destinations than the table has room for, so that flows come and go in it.
