@@ -47,10 +47,18 @@ impl Plain {
     /// The same of a packet that was parsed; `None` where it has no such headers.
     #[inline(always)]
     pub fn of(packet: &Packet, is_loopback: bool) -> Option<Self> {
-        let is_whole = packet.piece == Piece::WHOLE;
-        let has_ports = packet.protocol == protocol::TCP || packet.protocol == protocol::UDP;
         let bytes = if packet.is_v6 { V6_HEADER_BYTES } else { V4_HEADER_BYTES };
-        if !is_whole || !has_ports || packet.transport != bytes {
+        if packet.piece != Piece::WHOLE || packet.transport != bytes {
+            return None;
+        }
+        Self::before_cutting(packet, is_loopback)
+    }
+
+    /// As [`Self::of`], of what may be the first piece of it; `None` where it has no ports.
+    #[inline(always)]
+    pub fn before_cutting(packet: &Packet, is_loopback: bool) -> Option<Self> {
+        let has_ports = packet.protocol == protocol::TCP || packet.protocol == protocol::UDP;
+        if packet.piece == Piece::LATER || !has_ports {
             return None;
         }
         let ports = u32::from(packet.source_port) << 16 | u32::from(packet.destination_port);
@@ -213,6 +221,13 @@ impl Repeat {
         self.uplink >> 32 == self.ports >> 32
     }
 
+    /// Whether the packet that is remembered has left, and may leave that way again.
+    #[inline(always)]
+    pub const fn is_leaving(&self, ticks: u64) -> bool {
+        let is_fresh = (ticks as u32).wrapping_sub(self.ticks as u32) < TICKS;
+        self.ports >> 32 != 0 && self.has_left() && is_fresh
+    }
+
     /// The destination that is remembered.
     #[inline(always)]
     pub const fn destination(&self) -> Address {
@@ -250,11 +265,11 @@ impl Repeat {
         self.uplink = word(uplink, self.ports >> 32);
     }
 
-    /// Remembers an uplink for its network header alone ([`Self::base`]): what is remembered here
-    /// has not left by it. Under the lock.
+    /// Remembers an uplink for its network header alone ([`Self::base`]): with the stamp of nothing,
+    /// since what is remembered here has not left by it. Under the lock.
     #[inline(always)]
     pub const fn know(&mut self, uplink: u32) {
-        self.uplink = word(uplink, !self.ports >> 32);
+        self.uplink = word(uplink, 0);
     }
 
     /// Forgets when it was judged: the next packet is judged anew. Under the lock.

@@ -8,17 +8,21 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use enforcer_common::{
+    packet::protocol,
     passed::{PassedEntry, PassedKey, Secrets},
     repeat::{Plain, Repeat},
     settings::Settings,
 };
 
 use crate::{
-    count, learned,
+    count,
+    flow::{self, way},
+    learned,
     packet::{ifindex, packets},
     plain,
-    repeat::ticks,
+    repeat::{ends_soon, ticks},
     seen::Seen,
+    socket::Socket,
 };
 
 #[btf_map]
@@ -67,22 +71,33 @@ pub(crate) fn by(ctx: &SkBuffContext, plain: &Plain, generation: u64) -> u64 {
     entry.passes(tag(&key), generation, ticks()).map_or(0, |by| u64::from(by) + 1)
 }
 
-/// Remembers what has passed; `is_held`: whether the verdict holds for long enough.
-#[inline(always)]
-pub(crate) fn note(
-    ctx: &SkBuffContext,
-    settings: &Settings,
-    seen: &Seen,
-    plain: &Plain,
-    is_held: bool,
-) {
-    let (by, now, key) = (seen.decision.by.bits(), ticks(), key(ctx, plain));
+/// Remembers what has passed for the second time, between others, and catches up with the count of
+/// it; whether it is remembered, since of a function without a result the verifier finds whatever is
+/// left in its register. Before [`flow::note_passing`], which makes this the last that has passed.
+#[inline(never)]
+pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) -> bool {
+    let seen = seen.as_it_is();
+    let packet = &seen.packet;
+    // What is asked of a resolver is written down, question by question.
+    if seen.resolver != 0 || packet.protocol != protocol::UDP {
+        return false;
+    }
+    let Some(plain) = Plain::of(packet, seen.is_loopback == 1) else { return false };
+    let Some(socket) = Socket::of_packet(ctx) else { return false };
+    let Some(stored) = socket.entry() else { return false };
+    if stored.note.is_several != 1 || !flow::has_flows(socket) {
+        return false;
+    }
+    // The last one its socket remembers.
+    let is_among = seen.way == way::OWN && !stored.pass.covers(packet, settings.generation);
+    let is_held = is_among && !ends_soon(settings, seen);
+    let (by, now, key) = (seen.decision.by.bits(), ticks(), key(ctx, &plain));
     let tag = tag(&key);
     if let Some(entry) = entry(&key) {
         let uncounted = entry.uncounted;
         if uncounted != 0 {
             entry.uncounted = 0;
-            learned::note_uses(seen.namespace, seen.packet.destination, uncounted, seen.now_ns);
+            learned::note_uses(seen.namespace, packet.destination, uncounted, seen.now_ns);
         }
         if is_held {
             entry.write(tag, by, settings.generation, now);
@@ -90,8 +105,9 @@ pub(crate) fn note(
     } else if is_held {
         let entry = PassedEntry::new(tag, by, settings.generation, now);
         // A failed insert is an allocation failure: the next one is judged as well.
-        let _: Result<(), i32> = PASSED.insert(key, entry, 0);
+        return PASSED.insert(key, entry, 0).is_ok();
     }
+    is_held
 }
 
 /// Remembers by which uplink a datagram leaves that passes; `false` where none is remembered.

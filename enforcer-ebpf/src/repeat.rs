@@ -17,9 +17,7 @@ use enforcer_common::{
 };
 
 use crate::{
-    count, flow,
-    flow::way,
-    learned,
+    count, flow, learned,
     packet::{ifindex, is_loopback, packets},
     passed, plain,
     seen::Seen,
@@ -27,8 +25,8 @@ use crate::{
     tables,
 };
 
-/// Lets a packet pass as the last one of its socket, and counts it; `false` where it is to be
-/// judged.
+/// Lets a packet pass as the last one of its socket, or as one of several before, and counts it;
+/// `false` where it is to be judged.
 #[inline(always)]
 pub(crate) fn passes(ctx: &SkBuffContext) -> bool {
     let Some(entry) = Socket::entry_of_packet(ctx) else { return false };
@@ -79,9 +77,7 @@ pub(crate) fn arrives(ctx: &SkBuffContext) -> bool {
     entry.repeat.passes(&plain, true, generation, ticks()).is_some()
 }
 
-/// Remembers what has passed for the second time, in a row or between others, and the first packet of
-/// a connection. Before [`flow::note_passing`], which
-/// makes it the first.
+/// Remembers what has passed for the second time in a row, and the first packet of a connection. Before [`flow::note_passing`], which makes this the last that has passed.
 #[inline(never)]
 pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
     let seen = seen.as_it_is();
@@ -96,25 +92,16 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
         return;
     }
     let Some(entry) = socket.entry() else { return };
-    // A connection's first packet is never its only one.
-    let is_last = entry.pass.covers(packet, settings.generation) || socket.is_connecting();
-    let is_among = !is_last && plain.is_udp() && seen.way == way::OWN && entry.note.is_several == 1;
-    if !is_last && !is_among {
-        return;
-    }
-    // A connection goes on after its name's address has expired; datagrams do not.
-    let is_held = seen.flow_by != 0 || !is_by_name(settings, seen) || !ends_soon(seen);
-    if is_among {
-        passed::note(ctx, settings, seen, &plain, is_held);
-        return;
-    }
     let uncounted = entry.repeat.uncounted;
     if uncounted != 0 {
         entry.repeat.uncounted = 0;
         let destination = entry.repeat.destination();
         learned::note_uses(seen.namespace, destination, uncounted, seen.now_ns);
     }
-    if !is_held {
+    // A connection's first packet is never its only one.
+    let is_last = entry.pass.covers(packet, settings.generation) || socket.is_connecting();
+    // A connection goes on after its name's address has expired; datagrams do not.
+    if !is_last || seen.flow_by == 0 && ends_soon(settings, seen) {
         return;
     }
     let now = ticks();
@@ -126,16 +113,14 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
     unsafe { bpf_spin_unlock(lock.cast()) };
 }
 
-/// Whether the rule that lets a packet pass names a domain.
+/// Whether the rule that lets a packet pass names a domain, and an address of a name that lets it
+/// pass, or may, is about to expire.
 #[inline(always)]
-fn is_by_name(settings: &Settings, seen: &Seen) -> bool {
+pub(crate) fn ends_soon(settings: &Settings, seen: &Seen) -> bool {
     let is_rule = seen.decision.reason == Reason::Rule;
-    is_rule && seen.decision.by.slot().is_some_and(|slot| settings.named.contains(slot))
-}
-
-/// Whether an address of a name that lets a packet pass, or may, is about to expire.
-#[inline(always)]
-fn ends_soon(seen: &Seen) -> bool {
+    if !is_rule || !seen.decision.by.slot().is_some_and(|slot| settings.named.contains(slot)) {
+        return false;
+    }
     let soon = seen.now_ns + MARGIN_NS;
     let destination = seen.packet.destination;
     let everywhere = learned::entry(&AddressKey::everywhere(destination));
@@ -150,7 +135,8 @@ fn ends_soon(seen: &Seen) -> bool {
 /// nothing has.
 #[inline(never)]
 pub(crate) fn let_pass_by(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) -> u64 {
-    match Plain::of(&seen.packet, is_loopback(ctx)) {
+    // A datagram that is too long for the device was whole there.
+    match Plain::before_cutting(&seen.packet, is_loopback(ctx)) {
         Some(plain) if plain.is_udp() => passed::by(ctx, &plain, settings.generation),
         _ => 0,
     }
@@ -173,7 +159,7 @@ pub(crate) fn note_uplink(ctx: &SkBuffContext, settings: &Settings, base: u32, s
     unsafe { bpf_spin_lock(lock.cast()) };
     if entry.repeat.passes(&plain, false, settings.generation, now).is_some() {
         entry.repeat.leave(uplink);
-    } else if is_among {
+    } else if is_among && !entry.repeat.is_leaving(now) {
         entry.repeat.know(uplink);
     }
     // SAFETY: taken above.

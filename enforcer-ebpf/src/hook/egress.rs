@@ -16,7 +16,7 @@ use crate::{
     evidence, flow, learned,
     measure::is_in_force,
     packet::{Buffer, packets},
-    plain, repeat,
+    passed, plain, repeat,
     seen::Seen,
     socket::Socket,
     tables::{self, Maps, outcome, settings_in_force},
@@ -47,6 +47,8 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     if is_allowed {
         note_allowed(ctx, settings, &seen, decided == outcome::IN_USE);
         repeat::note(ctx, settings, &seen);
+        // Looked at, or the compiler takes the result away.
+        core::hint::black_box(passed::note(ctx, settings, &seen));
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
         if !settings.has(flag::AUDIT) {

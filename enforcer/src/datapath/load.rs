@@ -39,6 +39,9 @@ pub(super) static OBJECT: &[u8] =
 /// Fewest entries of `HOSTS`: room for a policy to grow without a restart.
 const MIN_HOSTS: u32 = 131_072;
 
+/// Fewest entries of `PASSED`.
+const LEAST_PASSED: u32 = 16_384;
+
 /// How a datapath is set up.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -118,7 +121,8 @@ impl Datapath {
             .override_global(measure::WITHOUT, &options.without, true)
             .override_global(passed::SECRETS, secrets.as_slice(), true)
             .map_max_entries(map::ADDRS, options.max_addresses)
-            .map_max_entries(map::HOSTS, options.host_entries());
+            .map_max_entries(map::HOSTS, options.host_entries())
+            .map_max_entries(map::PASSED, passed_entries());
         let is_watching =
             predecessor.as_ref().is_some_and(|it| it.max_addresses != Some(options.max_addresses));
         let mut handed_on = Vec::new();
@@ -312,6 +316,13 @@ impl Datapath {
     pub fn beat(&mut self, now: BootTime) -> Result<(), DatapathError> {
         self.maps.heartbeat.set(0, now.0, 0).map_err(DatapathError::map("write", map::HEARTBEAT))
     }
+}
+
+/// Entries of `PASSED`: each processor keeps 128 that are free at hand (`LOCAL_FREE_TARGET`,
+/// `kernel/bpf/bpf_lru_list.c`, 6.18), and as many again are for what is remembered.
+fn passed_entries() -> u32 {
+    let processors = aya::util::nr_cpus().unwrap_or(1);
+    u32::try_from(processors).map_or(LEAST_PASSED, |it| LEAST_PASSED.max(it.saturating_mul(256)))
 }
 
 /// Numbers by which the programs understand what they remember, and nobody else does.

@@ -9,7 +9,7 @@ use std::{
 use aya::maps::{HashMap, Map, MapData};
 use enforcer_common::abi::map;
 use enforcer_tests::{
-    Cgroup, Peer, Probe, Rig, Zone,
+    Agent, Cgroup, NameServer, Peer, Probe, Rig, Zone,
     packet::protocol,
     probe::{Family, Transport},
     require_privilege, wait,
@@ -25,6 +25,7 @@ use crate::world::{
 
 const FIRST: &str = "198.18.0.1";
 const SECOND: &str = "198.18.0.2";
+const WILD: &str = "{name: wild, to: [{fqdn: '*.wild.test'}], ports: [udp/9000]}";
 
 fn both() -> [SocketAddr; 2] {
     [at(FIRST, 9_000), at(SECOND, 9_001)]
@@ -40,6 +41,28 @@ fn take_turns(socket: &UdpSocket) {
     for _ in 0..8 {
         assert!(both().iter().all(|to| passes(socket, *to)));
     }
+}
+
+/// Serves the first address as one of a name that [`WILD`] allows.
+fn serve_first(rig: &Rig) -> NameServer {
+    serve(rig, Zone::new().with("a.wild.test", [ip(FIRST)]))
+}
+
+fn learn_first(rig: &Rig) {
+    probe(rig, &Probe::lookup(at(RESOLVER, 53), "a.wild.test", Family::V4, Transport::Udp));
+}
+
+/// How many packets the first address is known to have got.
+fn packets_of_first(agent: &Agent<'_>) -> u64 {
+    let names = agent.names().unwrap();
+    let known = names["addresses"].as_array().unwrap().iter();
+    let packets = known.filter(|it| it["address"] == FIRST).map(|it| it["packets"].as_u64());
+    packets.max().flatten().unwrap()
+}
+
+/// Until whatever passes is judged anew: 64 ticks are 640 milliseconds at the most.
+fn wait_for_judgement() {
+    thread::sleep(Duration::from_millis(800));
 }
 
 #[test]
@@ -129,10 +152,9 @@ fn one_to_a_name_ends_with_the_address_while_the_agent_is_stopped() {
     let settings = format!(
         "virtualRanges: []\ndns: {{resolvers: [{RESOLVER}], minTtl: 2s, maxTtl: 2s, grace: 0s}}"
     );
-    let wild = "{name: wild, to: [{fqdn: '*.wild.test'}], ports: [udp/9000]}";
-    let agent = rig.agent(&policy(&settings, &[wild, OTHER])).unwrap();
+    let agent = rig.agent(&policy(&settings, &[WILD, OTHER])).unwrap();
     agent.signal(Signal::SIGSTOP).unwrap();
-    probe(&rig, &Probe::lookup(at(RESOLVER, 53), "a.wild.test", Family::V4, Transport::Udp));
+    learn_first(&rig);
     let socket = socket(&rig);
     let [named, ranged] = both();
     let mut passed = 0_u32;
@@ -161,29 +183,67 @@ fn one_to_a_name_ends_with_the_address_while_the_agent_is_stopped() {
 fn the_packets_of_an_address_are_caught_up_with() {
     require_privilege!();
     let rig = Rig::make().unwrap();
-    let _server = serve(&rig, Zone::new().with("a.wild.test", [ip(FIRST)]));
+    let _server = serve_first(&rig);
     let _peers = peers(&rig);
-    let wild = "{name: wild, to: [{fqdn: '*.wild.test'}], ports: [udp/9000]}";
-    let agent = rig.agent(&policy(PLAIN, &[wild, OTHER])).unwrap();
-    probe(&rig, &Probe::lookup(at(RESOLVER, 53), "a.wild.test", Family::V4, Transport::Udp));
+    let agent = rig.agent(&policy(PLAIN, &[WILD, OTHER])).unwrap();
+    learn_first(&rig);
     let socket = socket(&rig);
     let [named, ranged] = both();
-    let most = || {
-        let names = agent.names().unwrap();
-        let known = names["addresses"].as_array().unwrap().iter();
-        known.filter(|it| it["address"] == FIRST).filter_map(|it| it["packets"].as_u64()).max()
-    };
+
     for _ in 0..DATAGRAMS {
         assert!(passes(&socket, ranged) && passes(&socket, named));
     }
-    assert!(most() < Some(DATAGRAMS), "each datagram was judged");
-
-    // Judged anew: 64 ticks are 640 milliseconds at the most.
-    thread::sleep(Duration::from_millis(800));
+    assert!(packets_of_first(&agent) < DATAGRAMS, "each datagram was judged");
+    wait_for_judgement();
     assert!(passes(&socket, ranged) && passes(&socket, named));
+    assert_eq!(packets_of_first(&agent), DATAGRAMS + 1);
 
-    assert_eq!(most(), Some(DATAGRAMS + 1));
-    assert_eq!(hits(&agent.status().unwrap(), "wild"), DATAGRAMS + 1);
+    // Now in a row, then in turns again: both memories are caught up with.
+    for _ in 0..DATAGRAMS {
+        assert!(passes(&socket, named));
+    }
+    for _ in 0..DATAGRAMS {
+        assert!(passes(&socket, ranged) && passes(&socket, named));
+    }
+    for _ in 0..2 {
+        wait_for_judgement();
+        assert!(passes(&socket, ranged) && passes(&socket, named) && passes(&socket, named));
+    }
+    wait_for_judgement();
+    assert!(passes(&socket, named));
+
+    let all = 3 * DATAGRAMS + 6;
+    assert_eq!(hits(&agent.status().unwrap(), "wild"), all);
+    assert_eq!(packets_of_first(&agent), all);
+}
+
+/// A datagram that is cut on its way was whole at its socket.
+#[test]
+fn a_long_datagram_is_not_judged_again_at_the_uplink() {
+    require_privilege!();
+    for arguments in modes() {
+        let rig = Rig::make().unwrap();
+        let _server = serve_first(&rig);
+        let _peers = peers(&rig);
+        let agent = rig.agent_with(&policy(PLAIN, &[WILD, OTHER]), &arguments).unwrap();
+        learn_first(&rig);
+        let socket = socket(&rig);
+        let [named, ranged] = both();
+        let send = || {
+            for to in [ranged, named] {
+                assert!(!is_refused(socket.send_to(&[7; 3_000], to)), "{arguments:?}");
+            }
+        };
+
+        for _ in 0..DATAGRAMS {
+            send();
+        }
+        wait_for_judgement();
+        send();
+
+        assert_eq!(hits(&agent.status().unwrap(), "wild"), DATAGRAMS + 1, "{arguments:?}");
+        assert_eq!(packets_of_first(&agent), DATAGRAMS + 1, "{arguments:?}");
+    }
 }
 
 /// Both sockets have the same address and port, one after the other.
