@@ -59,15 +59,22 @@ impl Plain {
     pub fn before_cutting(packet: &Packet, is_loopback: bool) -> Option<Self> {
         let has_ports = packet.protocol == protocol::TCP || packet.protocol == protocol::UDP;
         if packet.piece == Piece::LATER || !has_ports {
-            return None;
+            None
+        } else {
+            Some(Self::with_ports(packet, is_loopback))
         }
+    }
+
+    /// As [`Self::of`], of what is known to have such headers.
+    #[inline(always)]
+    pub fn with_ports(packet: &Packet, is_loopback: bool) -> Self {
         let ports = u32::from(packet.source_port) << 16 | u32::from(packet.destination_port);
-        Some(Self {
+        Self {
             source: packet.source.words(),
             destination: packet.destination.words(),
             ports: ports.to_be(),
             form: Self::form(u32::from(packet.protocol), packet.is_v6, is_loopback),
-        })
+        }
     }
 
     /// What a verdict needs to know of a packet of TCP or UDP with these headers, of so many bytes

@@ -84,12 +84,14 @@ fn note_use(key: &AddressKey, packets: u64, now_ns: u64) {
 }
 
 /// Notes that packets passed to an address, for all network namespaces and for the sender's.
-#[inline(always)]
-pub(crate) fn note_uses(namespace: u64, address: Address, packets: u64, now_ns: u64) {
-    note_use(&AddressKey::everywhere(address), packets, now_ns);
-    if namespace != 0 {
-        note_use(&AddressKey { namespace, address }, packets, now_ns);
+#[inline(never)]
+pub(crate) fn note_uses(namespace: u64, address: &Address, packets: u64, now_ns: u64) -> bool {
+    note_use(&AddressKey::everywhere(*address), packets, now_ns);
+    if namespace == 0 {
+        return false;
     }
+    note_use(&AddressKey { namespace, address: *address }, packets, now_ns);
+    true
 }
 
 /// What is to be done with an entry.

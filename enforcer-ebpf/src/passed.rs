@@ -8,21 +8,17 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use enforcer_common::{
-    packet::protocol,
     passed::{PassedEntry, PassedKey, Secrets},
     repeat::{Plain, Repeat},
     settings::Settings,
 };
 
 use crate::{
-    count,
-    flow::{self, way},
-    learned,
+    count, learned,
     packet::{ifindex, packets},
     plain,
-    repeat::{ends_soon, ticks},
+    repeat::{among, ticks},
     seen::Seen,
-    socket::Socket,
 };
 
 #[btf_map]
@@ -72,32 +68,26 @@ pub(crate) fn by(ctx: &SkBuffContext, plain: &Plain, generation: u64) -> u64 {
 }
 
 /// Remembers what has passed for the second time, between others, and catches up with the count of
-/// it; whether it is remembered, since of a function without a result the verifier finds whatever is
-/// left in its register. Before [`flow::note_passing`], which makes this the last that has passed.
+/// it: a datagram of a socket with several destinations, as [`crate::repeat::note`] has told by one of
+/// [`among`].
+///
+/// Whether it is remembered: of a function without a result the verifier finds whatever is left in
+/// its register.
 #[inline(never)]
-pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) -> bool {
+pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen, what: u32) -> bool {
     let seen = seen.as_it_is();
     let packet = &seen.packet;
-    // What is asked of a resolver is written down, question by question.
-    if seen.resolver != 0 || packet.protocol != protocol::UDP {
-        return false;
-    }
-    let Some(plain) = Plain::of(packet, seen.is_loopback == 1) else { return false };
-    let Some(socket) = Socket::of_packet(ctx) else { return false };
-    let Some(stored) = socket.entry() else { return false };
-    if stored.note.is_several != 1 || !flow::has_flows(socket) {
-        return false;
-    }
-    // The last one its socket remembers.
-    let is_among = seen.way == way::OWN && !stored.pass.covers(packet, settings.generation);
-    let is_held = is_among && !ends_soon(settings, seen);
+    let plain = Plain::with_ports(packet, seen.is_loopback == 1);
+    let is_held = what == among::REMEMBER;
     let (by, now, key) = (seen.decision.by.bits(), ticks(), key(ctx, &plain));
     let tag = tag(&key);
     if let Some(entry) = entry(&key) {
         let uncounted = entry.uncounted;
         if uncounted != 0 {
             entry.uncounted = 0;
-            learned::note_uses(seen.namespace, packet.destination, uncounted, seen.now_ns);
+            let to = &packet.destination;
+            let done = learned::note_uses(seen.namespace, to, uncounted, seen.now_ns);
+            core::hint::black_box(done);
         }
         if is_held {
             entry.write(tag, by, settings.generation, now);
@@ -134,8 +124,9 @@ fn entry<'a>(key: &PassedKey) -> Option<&'a mut PassedEntry> {
     unsafe { PASSED.get_ptr_mut(key)?.as_mut() }
 }
 
-/// The key's number, by which its entry is understood.
-#[inline(always)]
+/// The key's number, by which its entry is understood. A function of its own, which needs no room
+/// of its caller's.
+#[inline(never)]
 fn tag(key: &PassedKey) -> u64 {
     let secrets = (&raw const SECRETS).cast::<u64>();
     // SAFETY: an aligned static, of which each index is; volatile, because the loader has written it.

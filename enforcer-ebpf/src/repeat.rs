@@ -17,7 +17,9 @@ use enforcer_common::{
 };
 
 use crate::{
-    count, flow, learned,
+    count,
+    flow::{self, way},
+    learned,
     packet::{ifindex, is_loopback, packets},
     passed, plain,
     seen::Seen,
@@ -77,32 +79,49 @@ pub(crate) fn arrives(ctx: &SkBuffContext) -> bool {
     entry.repeat.passes(&plain, true, generation, ticks()).is_some()
 }
 
-/// Remembers what has passed for the second time in a row, and the first packet of a connection. Before [`flow::note_passing`], which makes this the last that has passed.
+/// What there is to do for a datagram of a socket with several destinations.
+pub(crate) mod among {
+    /// Nothing: it is none.
+    pub(crate) const NO: u32 = 0;
+    /// To catch up with its count.
+    pub(crate) const COUNT: u32 = 1;
+    /// To remember it as well.
+    pub(crate) const REMEMBER: u32 = 2;
+}
+
+/// Remembers what has passed for the second time in a row, and the first packet of a connection;
+/// tells what there is to do for [`passed::note`], one of [`among`]. Before [`flow::note_passing`],
+/// which makes this the last that has passed.
 #[inline(never)]
-pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
+pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) -> u32 {
     let seen = seen.as_it_is();
     let packet = &seen.packet;
     // What is asked of a resolver is written down, question by question.
     if seen.resolver != 0 {
-        return;
+        return among::NO;
     }
-    let Some(plain) = Plain::of(packet, seen.is_loopback == 1) else { return };
-    let Some(socket) = Socket::of_packet(ctx) else { return };
+    let Some(plain) = Plain::of(packet, seen.is_loopback == 1) else { return among::NO };
+    let Some(socket) = Socket::of_packet(ctx) else { return among::NO };
     if !flow::has_flows(socket) || socket.is_listening() {
-        return;
+        return among::NO;
     }
-    let Some(entry) = socket.entry() else { return };
+    let Some(entry) = socket.entry() else { return among::NO };
     let uncounted = entry.repeat.uncounted;
     if uncounted != 0 {
         entry.repeat.uncounted = 0;
         let destination = entry.repeat.destination();
-        learned::note_uses(seen.namespace, destination, uncounted, seen.now_ns);
+        let done = learned::note_uses(seen.namespace, &destination, uncounted, seen.now_ns);
+        core::hint::black_box(done);
     }
+    let is_several = u32::from(plain.is_udp()) & entry.note.is_several;
     // A connection's first packet is never its only one.
     let is_last = entry.pass.covers(packet, settings.generation) || socket.is_connecting();
     // A connection goes on after its name's address has expired; datagrams do not.
-    if !is_last || seen.flow_by == 0 && ends_soon(settings, seen) {
-        return;
+    if seen.flow_by == 0 && ends_soon(settings, seen) {
+        return is_several * among::COUNT;
+    }
+    if !is_last {
+        return is_several * if seen.way == way::OWN { among::REMEMBER } else { among::COUNT };
     }
     let now = ticks();
     let lock = &raw mut entry.lock;
@@ -111,12 +130,13 @@ pub(crate) fn note(ctx: &SkBuffContext, settings: &Settings, seen: &Seen) {
     entry.repeat.write(&plain, seen.decision.by.bits(), settings.generation, now);
     // SAFETY: taken above.
     unsafe { bpf_spin_unlock(lock.cast()) };
+    is_several * among::COUNT
 }
 
 /// Whether the rule that lets a packet pass names a domain, and an address of a name that lets it
 /// pass, or may, is about to expire.
 #[inline(always)]
-pub(crate) fn ends_soon(settings: &Settings, seen: &Seen) -> bool {
+fn ends_soon(settings: &Settings, seen: &Seen) -> bool {
     let is_rule = seen.decision.reason == Reason::Rule;
     if !is_rule || !seen.decision.by.slot().is_some_and(|slot| settings.named.contains(slot)) {
         return false;

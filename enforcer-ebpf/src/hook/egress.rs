@@ -16,7 +16,8 @@ use crate::{
     evidence, flow, learned,
     measure::is_in_force,
     packet::{Buffer, packets},
-    passed, plain, repeat,
+    passed, plain,
+    repeat::{self, among},
     seen::Seen,
     socket::Socket,
     tables::{self, Maps, outcome, settings_in_force},
@@ -46,9 +47,11 @@ pub(crate) fn judge(ctx: &SkBuffContext) -> i32 {
     count_decision(ctx, &seen);
     if is_allowed {
         note_allowed(ctx, settings, &seen, decided == outcome::IN_USE);
-        repeat::note(ctx, settings, &seen);
-        // Looked at, or the compiler takes the result away.
-        core::hint::black_box(passed::note(ctx, settings, &seen));
+        let what = repeat::note(ctx, settings, &seen);
+        if what != among::NO {
+            // Looked at, or the compiler takes the result away.
+            core::hint::black_box(passed::note(ctx, settings, &seen, what));
+        }
     } else if seen.packet.protocol == protocol::TCP {
         evidence::note_refused(ctx, settings, &seen);
         if !settings.has(flag::AUDIT) {
@@ -158,5 +161,6 @@ pub(super) fn note_use(ctx: &SkBuffContext, seen: &Seen) {
 #[inline(always)]
 fn note_use_of(ctx: &SkBuffContext, seen: &Seen) {
     let Seen { packet, namespace, now_ns, .. } = seen;
-    learned::note_uses(*namespace, packet.destination, packets(ctx), *now_ns);
+    let done = learned::note_uses(*namespace, &packet.destination, packets(ctx), *now_ns);
+    core::hint::black_box(done);
 }

@@ -6,7 +6,7 @@ use super::{machine::Ended, payload::Tier};
 use crate::tally::Tally;
 
 /// Half of what the kernel's verifier gives up at.
-const MOST_INSTRUCTIONS: u32 = 500_000;
+const MOST_INSTRUCTIONS: u32 = 650_000;
 
 /// One kernel's row.
 pub(super) struct Row {
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(judged(PASSED, None).tally().to_string(), "2 passed, 0 failed, 0 skipped");
         let row = judged(PASSED, Some("it exited with 0".to_owned()));
         assert_eq!(row.tally().to_string(), "2 passed, 1 failed, 0 skipped");
-        let long = format!("verifier: egress 500001 instructions\n{PASSED}");
+        let long = format!("verifier: egress 650001 instructions\n{PASSED}");
         assert!(judged(&long, None).tally().has_failures());
     }
 
